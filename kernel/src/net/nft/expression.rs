@@ -1,0 +1,211 @@
+//! What rules are made of, written much as `nft` writes it and lowered to the kernel's small machine.
+//!
+//! A selector loads packet fields into registers, and an expression compares them, looks them up, or decides. As with
+//! the `nft` program, a field of an IP header brings the test for that protocol with it where the family sees others,
+//! and a prefix that ends on a byte loads only the bytes that it covers.
+
+use super::object::{Family, Set};
+use super::value::{Key, Type, Value};
+use super::verdict::Verdict;
+use ipnetwork::IpNetwork;
+use netlink_packet_core::DefaultNla;
+use netlink_packet_netfilter::nftables::{
+    Bitwise, Cmp, DataAttribute, Expressions, Immediate, Lookup, Meta, MetaKey, Operator, Payload,
+    Register, Verdict as VerdictCode, VerdictAttribute,
+};
+use std::net::IpAddr;
+
+/// Packet fields, loaded one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector(Vec<Field>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Iifname,
+    Oifname,
+    L4proto,
+    EtherSaddr,
+    IpSaddr,
+    IpDaddr,
+    Ip6Saddr,
+    Ip6Daddr,
+}
+
+/// `iifname`; in the bridge family the port that the frame came in by.
+pub fn iifname() -> Selector {
+    Selector(vec![Field::Iifname])
+}
+
+/// `oifname`; in the bridge family the port that the frame leaves by.
+pub fn oifname() -> Selector {
+    Selector(vec![Field::Oifname])
+}
+
+/// `meta l4proto`.
+pub fn l4proto() -> Selector {
+    Selector(vec![Field::L4proto])
+}
+
+/// `ether saddr`.
+pub fn ether_saddr() -> Selector {
+    Selector(vec![Field::EtherSaddr])
+}
+
+/// `ip saddr`.
+pub fn ip_saddr() -> Selector {
+    Selector(vec![Field::IpSaddr])
+}
+
+/// `ip daddr`.
+pub fn ip_daddr() -> Selector {
+    Selector(vec![Field::IpDaddr])
+}
+
+/// `ip6 saddr`.
+pub fn ip6_saddr() -> Selector {
+    Selector(vec![Field::Ip6Saddr])
+}
+
+/// `ip6 daddr`.
+pub fn ip6_daddr() -> Selector {
+    Selector(vec![Field::Ip6Daddr])
+}
+
+/// Several selectors as one, `iifname . ether saddr`.
+pub fn concat<const PARTS: usize>(parts: [Selector; PARTS]) -> Selector {
+    Selector(parts.into_iter().flat_map(|part| part.0).collect())
+}
+
+impl Field {
+    const fn type_of(self) -> Type {
+        match self {
+            Self::Iifname | Self::Oifname => Type::Ifname,
+            Self::L4proto => Type::InetProto,
+            Self::EtherSaddr => Type::EtherAddr,
+            Self::IpSaddr | Self::IpDaddr => Type::Ipv4Addr,
+            Self::Ip6Saddr | Self::Ip6Daddr => Type::Ipv6Addr,
+        }
+    }
+}
+
+impl Selector {
+    /// `ip saddr 10.1.0.7`.
+    pub fn is(self, key: impl Into<Key>) -> Expression {
+        Expression(Statement::Compare {
+            selector: self,
+            key: key.into(),
+            differs: false,
+        })
+    }
+
+    /// `ip saddr != 10.1.0.7`.
+    pub fn is_not(self, key: impl Into<Key>) -> Expression {
+        Expression(Statement::Compare {
+            selector: self,
+            key: key.into(),
+            differs: true,
+        })
+    }
+
+    /// `ip daddr 10.1.0.0/16`.
+    pub fn within(self, network: impl Into<IpNetwork>) -> Expression {
+        Expression(Statement::Prefix {
+            selector: self,
+            network: network.into(),
+            outside: false,
+        })
+    }
+
+    /// `ip daddr != 10.1.0.0/16`.
+    pub fn outside(self, network: impl Into<IpNetwork>) -> Expression {
+        Expression(Statement::Prefix {
+            selector: self,
+            network: network.into(),
+            outside: true,
+        })
+    }
+
+    /// `iifname @guarded`.
+    pub fn is_in(self, set: Set<'_>) -> Expression {
+        Expression(Statement::Lookup {
+            selector: self,
+            set: set.name.to_owned(),
+            key: set.key.to_vec(),
+            inverted: false,
+        })
+    }
+
+    /// `iifname . ether saddr != @allowed`.
+    pub fn not_in(self, set: Set<'_>) -> Expression {
+        Expression(Statement::Lookup {
+            selector: self,
+            set: set.name.to_owned(),
+            key: set.key.to_vec(),
+            inverted: true,
+        })
+    }
+
+    /// `ip saddr vmap @pods4`: the verdict that the map holds decides, if it holds one.
+    pub fn vmap(self, map: Set<'_>) -> Expression {
+        Expression(Statement::VerdictMap {
+            selector: self,
+            map: map.name.to_owned(),
+            key: map.key.to_vec(),
+        })
+    }
+
+    fn types(&self) -> Vec<Type> {
+        self.0.iter().map(|field| field.type_of()).collect()
+    }
+}
+
+/// One condition or the end of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression(Statement);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Statement {
+    Compare {
+        selector: Selector,
+        key: Key,
+        differs: bool,
+    },
+    Prefix {
+        selector: Selector,
+        network: IpNetwork,
+        outside: bool,
+    },
+    Lookup {
+        selector: Selector,
+        set: String,
+        key: Vec<Type>,
+        inverted: bool,
+    },
+    VerdictMap {
+        selector: Selector,
+        map: String,
+        key: Vec<Type>,
+    },
+    Verdict(Verdict),
+    Masquerade {
+        fully_random: bool,
+    },
+}
+
+impl From<Verdict> for Expression {
+    fn from(verdict: Verdict) -> Self {
+        Self(Statement::Verdict(verdict))
+    }
+}
+
+/// `masquerade`.
+pub fn masquerade() -> Expression {
+    Expression(Statement::Masquerade {
+        fully_random: false,
+    })
+}
+
+/// `masquerade fully-random`.
+pub fn masquerade_fully_random() -> Expression {
+    Expression(Statement::Masquerade { fully_random: true })
+}

@@ -1,0 +1,33 @@
+//! nf_tables without starting a program: typed, blocking, over one netlink socket per namespace.
+//!
+//! Objects are named by values that can be constants ([`Table`], [`Chain`], [`Set`]); a [`Batch`] says what should
+//! change and [`Socket::commit`] makes it so in one transaction, wholly or not at all. Rules are meant to be static and
+//! to look things up in sets and maps, so that a pod costs one element whatever the number of pods.
+//!
+//! Requests are built from netlink-packet-netfilter's types. Replies are not read with that crate, whose parser indexes
+//! unchecked into nested attributes: here every byte that the kernel sends is looked at before it is used.
+
+mod attributes;
+mod batch;
+mod element;
+mod error;
+mod expression;
+mod object;
+mod rule;
+mod socket;
+mod userdata;
+mod value;
+mod verdict;
+
+pub use batch::Batch;
+pub use element::{Data, Element};
+pub use error::{Error, Malformed};
+pub use expression::{
+    Expression, Selector, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr,
+    l4proto, masquerade, masquerade_fully_random, oifname,
+};
+pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
+pub use rule::{Rule, Term};
+pub use socket::Socket;
+pub use value::{Key, Type, Value};
+pub use verdict::Verdict;
