@@ -1,0 +1,40 @@
+//! The configurations most tests start from, and the way to say only what is different.
+
+use serde_json::{Value, json};
+
+/// `bridge` with `host-local` on 10.10.0.0/24, in a version that every plugin of today speaks, changed by `patch`.
+pub fn bridge(patch: Value) -> Value {
+    let plain = json!({
+        "cniVersion": "1.0.0", "name": "podnet", "type": "bridge", "bridge": "cni0",
+        "ipam": {"type": "host-local", "subnet": "10.10.0.0/24"}
+    });
+    merged(plain, patch)
+}
+
+/// A configuration that runs `host-local` alone, with `ipam` as given.
+pub fn host_local(ipam: Value) -> Value {
+    let ipam = merged(json!({"type": "host-local"}), ipam);
+    json!({"cniVersion": "1.0.0", "name": "podnet", "type": "host-local", "ipam": ipam})
+}
+
+/// `patch` laid over `base`, as in JSON Merge Patch (RFC 7396): objects are merged, null takes a key away, and anything
+/// else replaces what was there.
+pub fn merged(mut base: Value, patch: Value) -> Value {
+    let Value::Object(patch) = patch else {
+        return patch;
+    };
+    if !base.is_object() {
+        base = json!({});
+    }
+    if let Some(fields) = base.as_object_mut() {
+        for (key, value) in patch {
+            match (value, fields.remove(&key)) {
+                (Value::Null, _) => {}
+                (value, old) => {
+                    fields.insert(key, merged(old.unwrap_or(Value::Null), value));
+                }
+            }
+        }
+    }
+    base
+}

@@ -1,0 +1,257 @@
+//! The network of one place, as `ip`, `bridge`, `nft` and /proc/sys tell it: programs that share no code with a plugin.
+
+use crate::place::Place;
+use serde_json::{Value, json};
+use std::path::Path;
+
+type Objects = Vec<(String, Value)>;
+
+/// Links, addresses, routes, rules, bridge ports and nf_tables.
+pub(super) fn objects(place: &Place) -> Objects {
+    // Few processes, because a sweep takes thousands of dumps: `ip` answers one JSON list per line of a batch.
+    let inet = lists(
+        place,
+        "printf 'addr show\\nrule show\\nroute show table all\\n' | ip -j -d -batch -",
+    );
+    let inet6 = lists(
+        place,
+        "printf 'rule show\\nroute show table all\\n' | ip -6 -j -d -batch -",
+    );
+    let [addresses, rules, routes] = &inet[..] else {
+        panic!("ip answered {} lists instead of 3", inet.len())
+    };
+    let [rules6, routes6] = &inet6[..] else {
+        panic!("ip answered {} lists instead of 2", inet6.len())
+    };
+
+    let mut all = Objects::new();
+    for link in items(addresses) {
+        all.push((format!("link {}", text(link, "ifname")), settled_link(link)));
+        all.extend(
+            items(&link["addr_info"])
+                .filter(|a| !is_link_local(a))
+                .map(|a| address(link, a)),
+        );
+    }
+    for (family, rules, routes) in [("ip", rules, routes), ("ip6", rules6, routes6)] {
+        all.extend(items(rules).map(|rule| (format!("{family} rule {rule}"), Value::Null)));
+        all.extend(
+            items(routes)
+                .filter(|r| !is_automatic(r))
+                .map(|r| route(family, r)),
+        );
+    }
+    if items(addresses).any(|link| link["linkinfo"]["info_kind"] == "bridge") {
+        all.extend(bridge_ports(place));
+    }
+    all.extend(netfilter(&place.json("nft -j list ruleset")["nftables"]));
+    all
+}
+
+/// Every readable sysctl under the `conf` directories of both families, and IPv4 forwarding.
+pub(super) fn sysctls(place: &Place) -> Objects {
+    let root = Path::new("/proc/sys/net");
+    let mut all = Objects::new();
+    place.run(|| {
+        for family in ["ipv4/conf", "ipv6/conf"] {
+            for device in files_in(&root.join(family)) {
+                for file in files_in(&root.join(family).join(&device)) {
+                    read_into(&mut all, root, &format!("{family}/{device}/{file}"));
+                }
+            }
+        }
+        read_into(&mut all, root, "ipv4/ip_forward");
+    });
+    all
+}
+
+fn read_into(all: &mut Objects, root: &Path, key: &str) {
+    if let Ok(value) = std::fs::read_to_string(root.join(key)) {
+        all.push((format!("sysctl net/{key}"), json!(value.trim_end())));
+    }
+}
+
+fn files_in(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn lists(place: &Place, script: &str) -> Vec<Value> {
+    let printed = place.sh(script);
+    let lists = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
+    lists
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|e| panic!("{script}\n{e}: {printed}"))
+}
+
+/// `ip` prints an empty object for an absent one.
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter(|item| item.as_object().is_some_and(|fields| !fields.is_empty()))
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_default()
+}
+
+/// A link without its index, its addresses, and what follows from carrier and time.
+fn settled_link(link: &Value) -> Value {
+    const OWN: [&str; 6] = [
+        "ifindex",
+        "link_index",
+        "link_netnsid",
+        "operstate",
+        "addr_info",
+        "promiscuity",
+    ];
+    const PORT: [&str; 4] = ["state", "id", "no", "topology_change_ack"];
+    const BRIDGE: [&str; 4] = [
+        "topology_change",
+        "topology_change_detected",
+        "fdb_n_learned",
+        "root_port",
+    ];
+    let mut link = link.clone();
+    remove(&mut link, &OWN);
+    if let Some(flags) = link.get_mut("flags").and_then(Value::as_array_mut) {
+        flags.retain(|flag| flag != "LOWER_UP" && flag != "NO-CARRIER");
+    }
+    for (info, unsettled) in [("info_data", BRIDGE), ("info_slave_data", PORT)] {
+        if let Some(data) = link
+            .pointer_mut(&format!("/linkinfo/{info}"))
+            .and_then(Value::as_object_mut)
+        {
+            data.retain(|key, _| !key.ends_with("_timer") && !unsettled.contains(&key.as_str()));
+        }
+    }
+    link
+}
+
+fn address(link: &Value, address: &Value) -> (String, Value) {
+    let name = format!(
+        "address {}/{} on {}",
+        text(address, "local"),
+        address["prefixlen"],
+        text(link, "ifname")
+    );
+    let mut rest = address.clone();
+    remove(
+        &mut rest,
+        &[
+            "local",
+            "prefixlen",
+            "valid_life_time",
+            "preferred_life_time",
+            "tentative",
+        ],
+    );
+    (name, rest)
+}
+
+fn is_link_local(address: &Value) -> bool {
+    address["family"] == "inet6" && address["scope"] == "link"
+}
+
+fn route(family: &str, route: &Value) -> (String, Value) {
+    let table = route["table"].as_str().unwrap_or("main");
+    let name = format!(
+        "{family} route {} in table {table} on {}",
+        text(route, "dst"),
+        text(route, "dev")
+    );
+    let mut rest = route.clone();
+    remove(&mut rest, &["dst", "dev", "table", "expires", "pref"]);
+    if let Some(flags) = rest.get_mut("flags").and_then(Value::as_array_mut) {
+        flags.retain(|flag| flag != "linkdown" && flag != "dead");
+    }
+    (name, rest)
+}
+
+/// The kernel's routes for link-local and multicast addresses come and go with carrier.
+fn is_automatic(route: &Value) -> bool {
+    let destination = text(route, "dst");
+    route["protocol"] == "kernel"
+        && (destination.starts_with("fe80:") || destination.starts_with("ff00:"))
+}
+
+fn bridge_ports(place: &Place) -> Objects {
+    let mut all = Objects::new();
+    for entry in
+        items(&place.json("bridge -j fdb show")).filter(|entry| entry["state"] == "permanent")
+    {
+        // Multicast groups that the kernel joins by itself as a link comes up.
+        if !text(entry, "mac").starts_with("33:33:") && !text(entry, "mac").starts_with("01:") {
+            all.push((
+                format!("fdb {} on {}", text(entry, "mac"), text(entry, "ifname")),
+                entry.clone(),
+            ));
+        }
+    }
+    for port in items(&place.json("bridge -j vlan show")) {
+        all.push((
+            format!("vlans of {}", text(port, "ifname")),
+            port["vlans"].clone(),
+        ));
+    }
+    all
+}
+
+/// The ruleset, one object per table, chain, rule, set, map and element.
+fn netfilter(ruleset: &Value) -> Objects {
+    let mut all = Objects::new();
+    for entry in items(ruleset) {
+        let Some((kind, object)) = entry.as_object().and_then(|fields| fields.iter().next()) else {
+            continue;
+        };
+        if kind == "metainfo" {
+            continue;
+        }
+        let mut object = object.clone();
+        forget_counts(&mut object);
+        let elements = object
+            .as_object_mut()
+            .and_then(|fields| fields.remove("elem"));
+        let place = ["family", "table", "chain", "name"].map(|key| text(&object, key));
+        let place = place
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        for element in elements
+            .iter()
+            .flat_map(|list| list.as_array().into_iter().flatten())
+        {
+            all.push((format!("nft element of {place}: {element}"), Value::Null));
+        }
+        let name = if kind == "rule" {
+            format!("nft rule in {place}: {}", object["expr"])
+        } else {
+            format!("nft {kind} {place}")
+        };
+        all.push((name, object));
+    }
+    all
+}
+
+fn forget_counts(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for key in ["handle", "packets", "bytes", "expires"] {
+                fields.remove(key);
+            }
+            fields.values_mut().for_each(forget_counts);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_counts),
+        _ => {}
+    }
+}
+
+fn remove(object: &mut Value, keys: &[&str]) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+}
