@@ -1,0 +1,81 @@
+//! From a call to its answer: environment, stdin, version, namespace, and then the verb.
+
+use crate::output::{self, Answer};
+use crate::{Call, Environment, Error, Plugin, Request, input, netns, panics};
+use cni::{Verb, Version, declared_version};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Serves the one request that this process was started for.
+///
+/// Reads the environment and stdin, calls the verb's function, prints, and says how to exit: 0,
+/// or 1 with an error object on stdout.
+pub fn main(plugin: &'static Plugin) -> ExitCode {
+    panics::answer_for(plugin);
+    answer(plugin, &Environment::of_process(), input::read).print(plugin)
+}
+
+/// The answer to a call; `stdin` is read only for a call that is sound so far.
+fn answer(
+    plugin: &Plugin,
+    environment: &Environment,
+    stdin: impl FnOnce(Verb) -> Result<Vec<u8>, Error>,
+) -> Answer {
+    if environment.is_empty() {
+        return Answer::About;
+    }
+    let read = Call::read(environment).and_then(|call| {
+        let stdin = stdin(call.verb)?;
+        Ok((call, stdin))
+    });
+    match read {
+        Err(error) => Answer::Failure(error.into(), plugin.newest()),
+        Ok((call, stdin)) if call.verb == Verb::Version => {
+            Answer::Versions(output::versions(plugin, declared_version(&stdin)))
+        }
+        Ok((call, stdin)) => serve(plugin, call, stdin.into()),
+    }
+}
+
+fn serve(plugin: &Plugin, call: Call, stdin: Arc<[u8]>) -> Answer {
+    let checked = Request::new(call, Arc::clone(&stdin), plugin.versions).and_then(|request| {
+        netns::check(request.call())?;
+        Ok(request)
+    });
+    let done = match checked {
+        Ok(request) => dispatch(plugin, &request),
+        Err(error) => Err(error.into()),
+    };
+    done.unwrap_or_else(|error| {
+        let version = spoken(&stdin).unwrap_or_else(|| plugin.newest());
+        Answer::Failure(error, version)
+    })
+}
+
+/// The version that the caller understands, as far as the configuration tells.
+fn spoken(stdin: &[u8]) -> Option<Version> {
+    declared_version(stdin)?.parse().ok()
+}
+
+fn dispatch(plugin: &Plugin, request: &Request) -> Result<Answer, cni::Error> {
+    let done = |()| Answer::Done;
+    match request.verb() {
+        Verb::Add => add(plugin, request),
+        Verb::Del => panics::caught(|| (plugin.del)(request)).map(done),
+        Verb::Check => panics::caught(|| (plugin.check)(request)).map(done),
+        Verb::Gc => panics::caught(|| (plugin.gc)(request)).map(done),
+        Verb::Status => panics::caught(|| (plugin.status)(request)).map(done),
+        Verb::Version => Ok(Answer::Done),
+    }
+}
+
+fn add(plugin: &Plugin, request: &Request) -> Result<Answer, cni::Error> {
+    let result = panics::caught(|| (plugin.add)(request))?;
+    let told = result.to_json(request.config().version());
+    told.map(Answer::Result).map_err(|error| {
+        // An ADD that fails leaves nothing, also when only its result cannot be told. The first
+        // error is the one to report.
+        let _ = panics::caught(|| (plugin.del)(request));
+        error.into()
+    })
+}
