@@ -20,6 +20,7 @@
 //! * [`Plugins`]: whose executables are tested. `HAWSER_PLUGIN_DIR=/usr/lib/cni` runs a suite against the reference.
 //! * [`Dump`]: the state of host and pods before and after, and the difference.
 //! * [`Stub`]: a delegate that does what the test wants; [`Uplink`]: a world outside of the host.
+//! * [`Scene`]: the usual beginning, one pod on one host with one network.
 //! * [`unlike_the_reference`]: a behaviour in which the reference differs on purpose.
 //!
 //! A test needs root, and `ip`, `bridge`, `nft` and `ping` on the path. It touches nothing of the machine: see [`Host`].
@@ -39,6 +40,7 @@ mod plugins;
 mod pod;
 mod reference;
 mod runtime;
+mod scene;
 mod stub;
 mod uplink;
 mod wait;
@@ -52,6 +54,7 @@ pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;
 pub use reference::{reference_under_test, unlike_the_reference};
 pub use runtime::{Attachment, Network};
+pub use scene::Scene;
 pub use stub::Stub;
 pub use uplink::Uplink;
 pub use wait::eventually;

@@ -4,6 +4,7 @@
 
 use crate::call::{Call, Outcome};
 use crate::host::Host;
+use crate::place::Place;
 use crate::plugins::Plugins;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -79,24 +80,24 @@ impl Attachment {
 
 /// A network of a host: a configuration list, the plugins that serve it, and the results that a runtime would keep.
 #[derive(Debug)]
-pub struct Network<'h> {
-    host: &'h Host,
+pub struct Network {
+    host: Place,
     plugins: Plugins,
     extra_path: Vec<PathBuf>,
     list: Value,
     results: Mutex<BTreeMap<(String, String), Value>>,
 }
 
-impl<'h> Network<'h> {
+impl Network {
     /// The network of a configuration list, or of a single plugin's configuration, served by the plugins under test.
-    pub fn new(host: &'h Host, config: Value) -> Self {
+    pub fn new(host: &Host, config: Value) -> Self {
         let list = if config["plugins"].is_array() {
             config
         } else {
             list_of_one(config)
         };
         Self {
-            host,
+            host: host.place().clone(),
             plugins: Plugins::under_test(),
             extra_path: Vec::new(),
             list,
@@ -278,8 +279,8 @@ impl<'h> Network<'h> {
             .find(|path| self.host.run(|| path.is_file()));
         let lenient = self.plugins.is_reference();
         let call = match found {
-            Some(path) => Call::of(self.host, &path, lenient),
-            None => Call::new(self.host, &self.plugins, plugin_type),
+            Some(path) => Call::of(&self.host, &path, lenient),
+            None => Call::new(&self.host, &self.plugins, plugin_type),
         };
         call.env("CNI_COMMAND", verb)
             .env("CNI_CONTAINERID", &attachment.id)

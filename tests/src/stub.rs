@@ -1,6 +1,7 @@
 //! Delegates whose behaviour a test chooses: shell scripts on the plugin path that keep a record of how they were called.
 
 use crate::host::Host;
+use crate::place::Place;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::os::unix::fs::PermissionsExt;
@@ -8,15 +9,15 @@ use std::path::{Path, PathBuf};
 
 /// A plugin that is a shell script. It is found in [`Stub::dir`] under its name.
 #[derive(Debug)]
-pub struct Stub<'h> {
-    host: &'h Host,
+pub struct Stub {
+    host: Place,
     dir: PathBuf,
 }
 
-impl<'h> Stub<'h> {
+impl Stub {
     /// Puts a stub on the host. `script` is what it does once it has recorded its call; it finds the configuration in
     /// `$CONFIG`, and may `announce` that it has come so far.
-    pub fn new(host: &'h Host, name: &str, script: &str) -> Self {
+    pub fn new(host: &Host, name: &str, script: &str) -> Self {
         let dir = host.scratch(&format!("stub.{name}"));
         let text = format!(
             "#!/bin/sh\n\
@@ -36,7 +37,10 @@ impl<'h> Stub<'h> {
                 .expect("make the stub executable");
             mkfifo(&dir.join("announced"), Mode::S_IRWXU).expect("make the stub's fifo");
         });
-        Self { host, dir }
+        Self {
+            host: host.place().clone(),
+            dir,
+        }
     }
 
     /// The folder to search for it.

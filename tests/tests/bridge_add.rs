@@ -1,21 +1,686 @@
-//! `bridge` ADD: what is made in the pod and on the host, and what is said about it.
+//! `bridge` ADD: what is made in the pod and on the host, key by key, and what is said about it.
 
-use serde_json::json;
-use testkit::{Dump, Host, Network, bridge};
+use serde_json::{Value, json};
+use testkit::{Dump, Scene, bridge, merged, unlike_the_reference};
+
+const NEWER: &str = "Debian's reference is older than this key";
+
+/// The addresses of a link, with their prefix lengths, without the kernel's link-local one.
+fn addresses(link: &Value) -> Vec<String> {
+    let all = link["addr_info"].as_array().into_iter().flatten();
+    let global = all.filter(|a| a["scope"] == "global");
+    global
+        .map(|a| {
+            format!(
+                "{}/{}",
+                a["local"].as_str().unwrap_or_default(),
+                a["prefixlen"]
+            )
+        })
+        .collect()
+}
+
+fn has_flag(link: &Value, flag: &str) -> bool {
+    link["flags"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|set| set == flag)
+}
 
 #[test]
 fn a_plain_pod_gets_an_address_and_del_takes_all_of_it_back() {
-    let host = Host::new();
-    let (keeper, pod) = (host.pod("keeper"), host.pod("a"));
-    let network = Network::new(&host, bridge(json!({})));
-    network.add(&keeper.attachment()).ok();
-    let before = Dump::of(&host).and(&[&pod]);
+    let scene = Scene::shared(bridge(json!({})));
+    let before = scene.dump();
 
-    let result = network.add(&pod.attachment()).ok();
+    let result = scene.add();
+    let eth0 = scene.pod.link("eth0");
+    assert_eq!(addresses(&eth0), ["10.10.0.3/24"]);
+    assert!(
+        has_flag(&eth0, "UP") && has_flag(&scene.port(), "UP"),
+        "{eth0}"
+    );
+    assert!(scene.pod.ping("10.10.0.2".parse().unwrap()));
+    assert_eq!(
+        result["ips"],
+        json!([{"address": "10.10.0.3/24", "gateway": "10.10.0.1", "interface": 2}])
+    );
+
+    scene.network.check(&scene.eth0()).silent();
+    scene.network.del(&scene.eth0()).silent();
+    before.assert_same(&scene.dump());
+}
+
+#[test]
+fn the_result_lists_bridge_host_end_and_pod_end_as_the_kernel_has_them() {
+    let scene = Scene::new(bridge(json!({"isGateway": true})));
+    let result = scene.add();
+    let (port, eth0, cni0) = (
+        scene.port(),
+        scene.pod.link("eth0"),
+        scene.host.link("cni0"),
+    );
+    let rows = [
+        (0, "cni0", &cni0, None),
+        (1, port["ifname"].as_str().unwrap(), &port, None),
+        (2, "eth0", &eth0, Some(scene.pod.path())),
+    ];
+    for (index, name, link, sandbox) in rows {
+        let interface = &result["interfaces"][index];
+        assert_eq!(
+            (&interface["name"], &interface["mac"]),
+            (&json!(name), &link["address"]),
+            "{result}"
+        );
+        let named = interface["sandbox"].as_str().unwrap_or_default();
+        assert_eq!(
+            named,
+            sandbox.map_or(String::new(), |path| path.display().to_string())
+        );
+    }
+    assert!(
+        port["ifname"].as_str().unwrap().starts_with("veth"),
+        "{port}"
+    );
+    assert_eq!(port["master"], "cni0");
+}
+
+#[test]
+fn the_host_end_is_labelled_with_its_attachment() {
+    unlike_the_reference("its host ends have random names and no label", || {
+        let scene = Scene::new(bridge(json!({})));
+        scene.add();
+        assert_eq!(scene.port()["ifalias"], "podnet/a/eth0");
+    });
+}
+
+#[test]
+fn a_gateway_gives_the_bridge_the_address_and_forwards() {
+    let scene = Scene::new(bridge(json!({"isGateway": true})));
+    scene.add();
+    assert_eq!(addresses(&scene.host.link("cni0")), ["10.10.0.1/24"]);
+    assert_eq!(
+        scene.host.sysctl("net/ipv4/ip_forward").as_deref(),
+        Some("1")
+    );
+    assert!(scene.pod.ping("10.10.0.1".parse().unwrap()));
+    assert_eq!(
+        scene.pod.json("ip -j route show default"),
+        json!([]),
+        "only isDefaultGateway makes a default route"
+    );
+}
+
+#[test]
+fn without_a_gateway_the_bridge_gets_no_address_and_nothing_is_forwarded() {
+    let scene = Scene::new(bridge(json!({})));
+    scene.host.set_sysctl("net/ipv4/ip_forward", "0");
+    scene.add();
+    assert!(addresses(&scene.host.link("cni0")).is_empty());
+    assert_eq!(
+        scene.host.sysctl("net/ipv4/ip_forward").as_deref(),
+        Some("0")
+    );
+}
+
+#[test]
+fn a_default_gateway_is_the_pods_default_route() {
+    let scene = Scene::new(bridge(json!({"isDefaultGateway": true})));
+    let result = scene.add();
+    assert_eq!(
+        result["routes"],
+        json!([{"dst": "0.0.0.0/0", "gw": "10.10.0.1"}])
+    );
+    assert_eq!(
+        scene.pod.json("ip -j route show default")[0]["gateway"],
+        "10.10.0.1"
+    );
+}
+
+#[test]
+fn the_default_route_of_the_ipam_wins_over_the_default_gateway() {
+    let routes = json!([{"dst": "0.0.0.0/0", "gw": "10.10.0.200"}]);
+    let scene = Scene::new(bridge(
+        json!({"isDefaultGateway": true, "ipam": {"routes": routes}}),
+    ));
+    assert_eq!(scene.add()["routes"], routes);
+    let default = scene.pod.json("ip -j route show default");
+    assert_eq!(
+        (default.as_array().map(Vec::len), &default[0]["gateway"]),
+        (Some(1), &json!("10.10.0.200"))
+    );
+}
+
+#[test]
+fn an_mtu_is_that_of_bridge_and_both_ends() {
+    let scene = Scene::new(bridge(json!({"mtu": 1400})));
+    scene.add();
+    for link in [
+        scene.host.link("cni0"),
+        scene.port(),
+        scene.pod.link("eth0"),
+    ] {
+        assert_eq!(link["mtu"], 1400, "{link}");
+    }
+}
+
+#[test]
+fn results_of_1_1_0_tell_the_mtu() {
+    unlike_the_reference("the mtu of interfaces is in none of its results", || {
+        let scene = Scene::new(bridge(json!({"cniVersion": "1.1.0", "mtu": 1400})));
+        let result = scene.add();
+        for interface in result["interfaces"].as_array().unwrap() {
+            assert_eq!(interface["mtu"], 1400, "{result}");
+        }
+    });
+}
+
+#[test]
+fn flags_of_the_port_are_set_and_only_when_asked_for() {
+    let rows = [
+        ("hairpinMode", "hairpin", None),
+        ("portIsolation", "isolated", Some(NEWER)),
+    ];
+    for (key, flag, difference) in rows {
+        for wanted in [true, false] {
+            let behaviour = || {
+                let scene = Scene::new(bridge(json!({(key): wanted})));
+                scene.add();
+                assert_eq!(
+                    scene.port()["linkinfo"]["info_slave_data"][flag],
+                    wanted,
+                    "{key}"
+                );
+            };
+            match difference {
+                Some(why) if wanted => unlike_the_reference(why, behaviour),
+                _ => behaviour(),
+            }
+        }
+    }
+}
+
+#[test]
+fn promiscuous_mode_is_the_bridges() {
+    let scene = Scene::new(bridge(json!({"promiscMode": true})));
+    scene.add();
+    assert!(has_flag(&scene.host.link("cni0"), "PROMISC"));
+    scene.network.check(&scene.eth0()).silent();
+}
+
+#[test]
+fn hairpin_and_promiscuous_mode_exclude_each_other() {
+    let scene = Scene::new(bridge(json!({"hairpinMode": true, "promiscMode": true})));
+    let before = scene.dump();
+    scene
+        .network
+        .add(&scene.eth0())
+        .refused_naming(7, &["hairpinMode", "promiscMode"]);
+    before.assert_same(&scene.dump());
+}
+
+#[test]
+fn without_ipam_the_pod_gets_a_link_and_no_address() {
+    for ipam in [
+        Value::Null,
+        json!({"type": null, "subnet": null}),
+        json!({"type": "", "subnet": null}),
+    ] {
+        let scene = Scene::shared(bridge(json!({"ipam": ipam})));
+        let before = scene.dump();
+        let result = scene.add();
+        assert!(
+            result["ips"].as_array().is_none_or(Vec::is_empty),
+            "{result}"
+        );
+        let eth0 = scene.pod.link("eth0");
+        assert!(
+            addresses(&eth0).is_empty() && has_flag(&eth0, "UP"),
+            "{eth0}"
+        );
+        scene.network.del(&scene.eth0()).silent();
+        before.assert_same(&scene.dump());
+    }
+}
+
+#[test]
+fn check_accepts_a_pod_without_ipam() {
+    unlike_the_reference(
+        "its CHECK asks for an IPAM plugin where there is none",
+        || {
+            let scene = Scene::new(bridge(json!({"ipam": null})));
+            scene.add();
+            scene.network.check(&scene.eth0()).silent();
+        },
+    );
+}
+
+#[test]
+fn a_mac_comes_from_the_most_specific_place() {
+    let (in_runtime, in_args, in_env) = (
+        "02:00:00:00:00:01",
+        "02:00:00:00:00:02",
+        "02:00:00:00:00:03",
+    );
+    let rows = [
+        (Some(in_runtime), Some(in_args), Some(in_env), in_runtime),
+        (None, Some(in_args), Some(in_env), in_args),
+        (None, None, Some(in_env), in_env),
+    ];
+    for (runtime, args, env, expected) in rows {
+        let capability = if runtime.is_some() {
+            json!({"mac": true})
+        } else {
+            Value::Null
+        };
+        let patch = json!({"capabilities": capability, "args": {"cni": {"mac": args}}});
+        let scene = Scene::new(bridge(patch));
+        let env = env.map_or(String::new(), |mac| format!("IgnoreUnknown=1;MAC={mac}"));
+        let attachment = scene.eth0().args(&env).offering(json!({"mac": runtime}));
+        let result = scene.network.add(&attachment).ok();
+        assert_eq!(scene.pod.link("eth0")["address"], expected);
+        assert_eq!(result["interfaces"][2]["mac"], expected);
+        scene.network.check(&attachment).silent();
+    }
+}
+
+#[test]
+fn a_mac_among_the_arguments_is_no_matter_of_the_ipams() {
+    unlike_the_reference(
+        "its host-local rejects the bridge's own argument MAC",
+        || {
+            let scene = Scene::new(bridge(json!({})));
+            let attachment = scene.eth0().args("MAC=02:00:00:00:00:03");
+            scene.network.add(&attachment).ok();
+            assert_eq!(scene.pod.link("eth0")["address"], "02:00:00:00:00:03");
+            scene.network.check(&attachment).silent();
+            scene.network.del(&attachment).silent();
+        },
+    );
+}
+
+#[test]
+fn a_mac_that_is_none_is_refused() {
+    for mac in ["02:00:00:00:00", "nonsense", "02:00:00:00:00:gg"] {
+        let scene = Scene::new(bridge(json!({"args": {"cni": {"mac": mac}}})));
+        let before = scene.dump();
+        scene
+            .network
+            .add(&scene.eth0())
+            .refused_naming(7, &["mac", mac]);
+        if !testkit::reference_under_test() {
+            before.assert_same(&scene.dump());
+        }
+    }
+}
+
+#[test]
+fn two_families_get_an_address_each_at_once() {
+    let ranges = json!([[{"subnet": "10.10.0.0/24"}], [{"subnet": "fd00:10::/64"}]]);
+    let config =
+        bridge(json!({"isDefaultGateway": true, "ipam": {"subnet": null, "ranges": ranges}}));
+    let scene = Scene::shared(config);
+    let before = scene.dump();
+    let result = scene.add();
     assert_eq!(result["ips"][0]["address"], "10.10.0.3/24");
-    assert!(pod.ping("10.10.0.2".parse().unwrap()));
-    network.check(&pod.attachment()).silent();
-    network.del(&pod.attachment()).silent();
+    assert_eq!(result["ips"][1]["address"], "fd00:10::3/64");
+    let eth0 = scene.pod.link("eth0");
+    assert_eq!(addresses(&eth0), ["10.10.0.3/24", "fd00:10::3/64"]);
+    for address in ["10.10.0.1", "10.10.0.2", "fd00:10::2"] {
+        assert!(
+            scene.pod.ping(address.parse().unwrap()),
+            "{address} does not answer"
+        );
+    }
+    assert_eq!(
+        scene.host.sysctl("net/ipv6/conf/all/forwarding").as_deref(),
+        Some("1")
+    );
+    assert_eq!(
+        scene.pod.json("ip -6 -j route show default")[0]["gateway"],
+        "fd00:10::1"
+    );
+    scene.network.check(&scene.eth0()).silent();
+    scene.network.del(&scene.eth0()).silent();
+    before.assert_same(&scene.dump());
+}
 
-    before.assert_same(&Dump::of(&host).and(&[&pod]));
+#[test]
+fn an_ipv6_gateway_answers_at_once() {
+    unlike_the_reference(
+        "duplicate address detection keeps the bridge's address unusable for a second",
+        || {
+            let ipam = json!({"subnet": "fd00:10::/64"});
+            let scene = Scene::new(bridge(json!({"isGateway": true, "ipam": ipam})));
+            scene.add();
+            assert!(scene.pod.ping("fd00:10::1".parse().unwrap()));
+        },
+    );
+}
+
+fn several_range_sets(is_gateway: bool) -> Scene {
+    let ranges = json!([[{"subnet": "10.10.0.0/24"}], [{"subnet": "10.20.0.0/24"}, {"subnet": "10.30.0.0/24"}]]);
+    let ipam = json!({"subnet": null, "ranges": ranges});
+    let scene = Scene::new(bridge(json!({"isGateway": is_gateway, "ipam": ipam})));
+    scene.add();
+    assert_eq!(
+        addresses(&scene.pod.link("eth0")),
+        ["10.10.0.2/24", "10.20.0.2/24"]
+    );
+    scene
+}
+
+#[test]
+fn each_range_set_gives_an_address() {
+    several_range_sets(false);
+}
+
+#[test]
+fn each_range_set_has_its_gateway() {
+    unlike_the_reference(
+        "it takes the second IPv4 gateway of one ADD for a stranger's address",
+        || {
+            let scene = several_range_sets(true);
+            for gateway in ["10.10.0.1", "10.20.0.1"] {
+                assert!(
+                    scene.pod.ping(gateway.parse().unwrap()),
+                    "{gateway} does not answer"
+                );
+            }
+        },
+    );
+}
+
+#[test]
+fn routes_lead_through_their_gateway_or_the_networks() {
+    let routes = json!([{"dst": "192.168.0.0/24"}, {"dst": "192.168.1.0/24", "gw": "10.10.0.9"}]);
+    let scene = Scene::new(bridge(
+        json!({"isGateway": true, "ipam": {"routes": routes}}),
+    ));
+    scene.add();
+    for (destination, gateway) in [
+        ("192.168.0.0/24", "10.10.0.1"),
+        ("192.168.1.0/24", "10.10.0.9"),
+    ] {
+        let route = scene.pod.json(&format!("ip -j route show {destination}"));
+        assert_eq!(route[0]["gateway"], gateway, "{route}");
+    }
+    unlike_the_reference(
+        "its CHECK does not find a route again whose gateway was left to it",
+        || {
+            scene.network.check(&scene.eth0()).silent();
+        },
+    );
+}
+
+#[test]
+fn every_attribute_of_a_route_is_honoured() {
+    unlike_the_reference(
+        "it ignores mtu and advmss of a route, and Debian's all of them",
+        || {
+            let route = json!({"dst": "192.168.0.0/24", "gw": "10.10.0.1", "mtu": 1300, "advmss": 1200,
+                           "priority": 50, "table": 100, "scope": 0});
+            let linked = json!({"dst": "192.168.1.7/32", "scope": 253});
+            let ipam = json!({"routes": [route, linked]});
+            let scene = Scene::new(bridge(
+                json!({"cniVersion": "1.1.0", "isGateway": true, "ipam": ipam}),
+            ));
+            let result = scene.add();
+            let made = &scene.pod.json("ip -d -j route show table 100")[0];
+            assert_eq!(
+                (&made["dst"], &made["gateway"]),
+                (&json!("192.168.0.0/24"), &json!("10.10.0.1"))
+            );
+            assert_eq!(
+                (&made["metric"], &made["scope"]),
+                (&json!(50), &json!("global"))
+            );
+            assert_eq!(
+                made["metrics"][0],
+                json!({"mtu": 1300, "advmss": 1200}),
+                "{made}"
+            );
+            assert_eq!(
+                scene.pod.json("ip -d -j route show 192.168.1.7")[0]["scope"],
+                "link"
+            );
+            assert_eq!(result["routes"][0], route);
+            scene.network.check(&scene.eth0()).silent();
+        },
+    );
+}
+
+#[test]
+fn dns_of_the_network_goes_into_the_result() {
+    let dns = json!({"nameservers": ["10.10.0.1"], "domain": "example.org", "search": ["a", "b"], "options": ["ndots:5"]});
+    assert_eq!(Scene::new(bridge(json!({"dns": dns}))).add()["dns"], dns);
+}
+
+#[test]
+fn a_disabled_container_interface_stays_down() {
+    unlike_the_reference(NEWER, || {
+        let scene = Scene::shared(bridge(
+            json!({"disableContainerInterface": true, "ipam": null}),
+        ));
+        let before = scene.dump();
+        scene.add();
+        assert!(!has_flag(&scene.pod.link("eth0"), "UP"));
+        scene.network.check(&scene.eth0()).silent();
+        scene.network.del(&scene.eth0()).silent();
+        before.assert_same(&scene.dump());
+    });
+}
+
+#[test]
+fn a_disabled_container_interface_cannot_have_addresses() {
+    unlike_the_reference(NEWER, || {
+        let scene = Scene::new(bridge(json!({"disableContainerInterface": true})));
+        let before = scene.dump();
+        scene
+            .network
+            .add(&scene.eth0())
+            .refused_naming(7, &["disableContainerInterface", "ipam"]);
+        before.assert_same(&scene.dump());
+    });
+}
+
+#[test]
+fn duplicate_address_detection_is_on_when_asked_for() {
+    for (wanted, expected) in [(true, "1"), (false, "0")] {
+        let ipam = json!({"subnet": "fd00:10::/64"});
+        let scene = Scene::new(bridge(
+            json!({"enabledad": wanted, "isGateway": true, "ipam": ipam}),
+        ));
+        scene.add();
+        assert_eq!(
+            scene.pod.sysctl("net/ipv6/conf/eth0/accept_dad").as_deref(),
+            Some(expected)
+        );
+        let settled = scene.pod.link("eth0");
+        assert!(
+            !settled["addr_info"]
+                .to_string()
+                .contains("tentative\":true,\"local\":\"fd00"),
+            "{settled}"
+        );
+        testkit::eventually("the gateway answers", || {
+            scene.pod.ping("fd00:10::1".parse().unwrap())
+        });
+    }
+}
+
+#[test]
+fn a_bridge_with_another_address_is_refused_unless_forced() {
+    let scene = Scene::new(bridge(json!({"isGateway": true})));
+    scene.join("first");
+    let other =
+        bridge(json!({"isGateway": true, "name": "other", "ipam": {"subnet": "10.99.0.0/24"}}));
+    let before = scene.dump();
+    let scene = Scene {
+        network: scene.network.configured(other.clone()),
+        ..scene
+    };
+    let failure = scene
+        .network
+        .add(&scene.eth0())
+        .refused_naming(7, &["cni0", "10.10.0.1/24", "forceAddress"]);
+    assert!(failure.mentions("cni0"), "{failure:?}");
+    if !testkit::reference_under_test() {
+        before.assert_same(&scene.dump());
+    }
+    scene.network.del(&scene.eth0()).ok();
+
+    let forced = merged(other, json!({"forceAddress": true}));
+    let scene = Scene {
+        network: scene.network.configured(forced),
+        ..scene
+    };
+    scene.add();
+    assert_eq!(addresses(&scene.host.link("cni0")), ["10.99.0.1/24"]);
+}
+
+#[test]
+fn router_advertisements_are_not_accepted_from_pods() {
+    let scene = Scene::new(bridge(json!({})));
+    scene.add();
+    for link in [
+        "cni0".to_owned(),
+        scene.port()["ifname"].as_str().unwrap().to_owned(),
+    ] {
+        let accepted = scene
+            .host
+            .sysctl(&format!("net/ipv6/conf/{link}/accept_ra"));
+        assert_eq!(accepted.as_deref(), Some("0"), "{link}");
+    }
+}
+
+#[test]
+fn the_bridges_mac_stays_while_pods_come_and_go() {
+    unlike_the_reference(
+        "the MAC of a bridge without an address is always that of its lowest port",
+        || {
+            let scene = Scene::new(bridge(json!({})));
+            let mac = || scene.host.link("cni0")["address"].clone();
+            let pods: Vec<_> = (0..8)
+                .map(|n| (scene.join(&format!("p{n}")), mac()))
+                .collect();
+            for (pod, _) in &pods {
+                scene.network.del(&pod.attachment()).ok();
+            }
+            assert!(
+                pods.iter().all(|(_, seen)| *seen == mac()),
+                "{pods:?}, now {}",
+                mac()
+            );
+        },
+    );
+}
+
+#[test]
+fn a_bridge_of_the_operators_is_used_as_it_is() {
+    let scene = Scene::new(bridge(json!({"mtu": 1400})));
+    scene
+        .host
+        .sh("ip link add cni0 address 02:00:00:00:00:07 type bridge");
+    scene.add();
+    let cni0 = scene.host.link("cni0");
+    assert_eq!(
+        (&cni0["address"], has_flag(&cni0, "UP")),
+        (&json!("02:00:00:00:00:07"), true)
+    );
+    assert_eq!(scene.port()["master"], "cni0");
+}
+
+#[test]
+fn a_pod_may_have_several_interfaces_on_one_network() {
+    let scene = Scene::new(bridge(json!({})));
+    scene.add();
+    let second = scene.eth0().ifname("net1");
+    scene.network.add(&second).ok();
+    assert_eq!(addresses(&scene.pod.link("net1")), ["10.10.0.3/24"]);
+    scene.network.del(&second).silent();
+    assert!(scene.pod.link("net1").is_null());
+    assert_eq!(addresses(&scene.pod.link("eth0")), ["10.10.0.2/24"]);
+    scene.network.check(&scene.eth0()).silent();
+}
+
+#[test]
+fn a_second_add_is_refused_and_changes_nothing() {
+    for masquerade in [false, true] {
+        let scene = Scene::new(bridge(
+            json!({"isDefaultGateway": true, "ipMasq": masquerade}),
+        ));
+        scene.add();
+        let before = scene.dump();
+        scene.network.add(&scene.eth0()).refused(4);
+        before.assert_same(&scene.dump());
+        scene.network.check(&scene.eth0()).silent();
+    }
+}
+
+#[test]
+fn a_second_add_for_another_namespace_is_refused_and_changes_nothing() {
+    unlike_the_reference("it leaves a stray pair behind", || {
+        let scene = Scene::new(bridge(json!({"isDefaultGateway": true, "ipMasq": true})));
+        scene.add();
+        let other = scene.host.pod("other");
+        let dump = || scene.dump().and(&[&other]);
+        let before: Dump = dump();
+        scene
+            .network
+            .add(&scene.eth0().netns(&other.path().to_string_lossy()))
+            .failed();
+        before.assert_same(&dump());
+    });
+}
+
+#[test]
+fn long_ids_and_names_fit() {
+    let scene = Scene::shared(bridge(json!({"ipMasq": true, "name": "n".repeat(100)})));
+    let before = scene.dump();
+    let mut attachment = scene.eth0().ifname("fifteen-letters");
+    attachment.id = "0123456789abcdef".repeat(8);
+    scene.network.add(&attachment).ok();
+    scene.network.check(&attachment).silent();
+    scene.network.del(&attachment).silent();
+    before.assert_same(&scene.dump());
+}
+
+#[test]
+fn vlans_are_set_or_refused_clearly() {
+    unlike_the_reference(
+        "where the kernel has no VLAN filtering it says `operation not supported` and leaves a pair",
+        || {
+            for patch in [
+                json!({"vlan": 100}),
+                json!({"vlanTrunk": [{"id": 5}, {"minID": 10, "maxID": 12}]}),
+            ] {
+                let scene = Scene::shared(bridge(json!({})));
+                let able = scene.host.succeeds(
+                    "ip link add probe type bridge vlan_filtering 1 && ip link del probe",
+                );
+                let key = patch
+                    .as_object()
+                    .and_then(|fields| fields.keys().next())
+                    .unwrap()
+                    .clone();
+                let config = bridge(merged(patch, json!({"bridge": "cni1", "name": "vlans"})));
+                let scene = Scene {
+                    network: scene.network.configured(config),
+                    ..scene
+                };
+                let before = scene.dump();
+                if able {
+                    scene.add();
+                    assert_eq!(
+                        scene.host.json("bridge -j vlan")[0]["ifname"],
+                        scene.port()["ifname"]
+                    );
+                } else {
+                    scene.network.add(&scene.eth0()).refused_naming(7, &[&key]);
+                    before.assert_same(&scene.dump());
+                }
+            }
+        },
+    );
 }
