@@ -34,10 +34,10 @@ impl Config {
     /// [`InvalidConfig`](crate::Code::InvalidConfig).
     pub fn parse(stdin: &[u8]) -> Result<Self, ConfigError> {
         if stdin.trim_ascii().is_empty() {
-            return Err(ConfigError::Syntax("stdin is empty".into()));
+            return Err(syntax("it is empty".into()));
         }
-        let value: Value = serde_json::from_slice(stdin)
-            .map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        let value: Value =
+            serde_json::from_slice(stdin).map_err(|error| syntax(error.to_string()))?;
         let Value::Object(root) = value else {
             let path = "the network configuration".into();
             return Err(ConfigError::wrong_type(path, &value, "an object"));
@@ -106,6 +106,13 @@ impl Config {
     }
 }
 
+const fn syntax(why: String) -> ConfigError {
+    ConfigError::Syntax {
+        what: "the network configuration",
+        why,
+    }
+}
+
 fn attachment(section: &Section<'_>) -> Result<Attachment, ConfigError> {
     Ok(Attachment {
         container_id: name(section, "containerID", "a container id")?,
@@ -132,3 +139,6 @@ pub fn declared_version(stdin: &[u8]) -> Option<String> {
     let text = lookup(value.as_object()?, "cniVersion")?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,8 +93,10 @@ impl AddResult {
 
     /// Reads a result from its bytes, as a plugin printed it.
     pub fn parse(bytes: &[u8], default: Version) -> Result<Self, ResultError> {
-        let value = serde_json::from_slice(bytes)
-            .map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        let value = serde_json::from_slice(bytes).map_err(|error| ConfigError::Syntax {
+            what: "the result",
+            why: error.to_string(),
+        })?;
         Self::from_json(&value, default)
     }
 
@@ -103,3 +105,6 @@ impl AddResult {
         write::result(self, version)
     }
 }
+
+#[cfg(test)]
+mod tests;

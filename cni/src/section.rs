@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+const CIDR: &str = "an address with its prefix length, such as 10.1.0.0/16 or fd00::/64";
+
 /// One object of a configuration, and where in it that object stands.
 #[derive(Clone, Debug)]
 pub struct Section<'a> {
@@ -129,12 +131,9 @@ impl<'a> Section<'a> {
     pub fn cidr(&self, key: &str) -> Result<Option<IpNetwork>, ConfigError> {
         match self.string(key)? {
             None => Ok(None),
-            Some(text) => parse_cidr(text).map(Some).ok_or_else(|| {
-                self.broken(
-                    key,
-                    "a prefix length as well, such as 10.1.0.0/16 or fd00::/64",
-                )
-            }),
+            Some(text) => parse_cidr(text)
+                .map(Some)
+                .ok_or_else(|| self.broken(key, CIDR)),
         }
     }
 

@@ -10,8 +10,13 @@ use std::fmt::{self, Write};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Not JSON at all.
-    #[error("the network configuration is not valid JSON: {0}")]
-    Syntax(String),
+    #[error("{what} is not valid JSON: {why}")]
+    Syntax {
+        /// What should have been.
+        what: &'static str,
+        /// What the decoder stumbled over, and where.
+        why: String,
+    },
     /// JSON of another type than the key has.
     #[error("{path}: found {found}, wanted {wanted}")]
     Type {
@@ -65,7 +70,7 @@ impl ConfigError {
     /// The specification's code for it.
     pub const fn code(&self) -> Code {
         match self {
-            Self::Syntax(_) | Self::Type { .. } => Code::Decode,
+            Self::Syntax { .. } | Self::Type { .. } => Code::Decode,
             Self::Value { .. } | Self::Missing { .. } | Self::PrevResult { .. } => {
                 Code::InvalidConfig
             }

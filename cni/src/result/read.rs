@@ -11,7 +11,11 @@ use crate::{Dns, Route, Version};
 use serde_json::Value;
 
 pub(super) fn result(value: &Value, default: Version) -> Result<AddResult, ConfigError> {
-    let section = Section::of(value, String::new())?;
+    let Value::Object(object) = value else {
+        let path = "the result".into();
+        return Err(ConfigError::wrong_type(path, value, "an object"));
+    };
+    let section = Section::root(object);
     let version = own_version(&section)?.unwrap_or(default);
     read(&section, version)
 }
