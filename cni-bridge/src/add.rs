@@ -1,0 +1,197 @@
+//! ADD: give one pod one port on the bridge.
+//!
+//! Whatever is made for the pod is recorded first and taken back when a later step goes wrong or a signal asks to stop.
+//! The bridge itself is shared and stays. The IPAM plugin works while the kernel makes the veth pair.
+
+use crate::conf::Settings;
+use crate::error::Error;
+use crate::filter::Membership;
+use crate::identity::Identity;
+use crate::plan::Plan;
+use crate::pod::Pod;
+use crate::port::{self, Pair};
+use crate::undo::{Made, Record};
+use crate::{gateway, uplink};
+use cni::{AddResult, Interface, Verb};
+use cni_plugin::{Request, Running};
+use kernel::net::{Link, Rtnl};
+use kernel::{Termination, Undo};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Attaches the pod and reports the attachment.
+pub fn add(request: &Request) -> Result<AddResult, Error> {
+    let settings = Settings::parse(request)?;
+    let stop = Termination::defer().map_err(Error::Signals)?;
+    let mut undo = Undo::new();
+    match attach(request, &settings, &stop, &mut undo) {
+        Ok(result) => {
+            undo.keep();
+            Ok(result)
+        }
+        Err(error) => Err(error.and_undo(undo.revert())),
+    }
+}
+
+fn attach<'a>(
+    request: &'a Request,
+    settings: &Settings,
+    stop: &Termination,
+    undo: &mut Record<'a>,
+) -> Result<AddResult, Error> {
+    let attachment = request.attachment()?;
+    let ifname = attachment.ifname.as_str();
+    let identity = Identity::of(request.config().network(), attachment);
+    let mut host = Rtnl::open()?;
+    let mut pod = Pod::open(netns(request))?;
+    refuse_second(request, &identity, &mut host, &mut pod)?;
+    let observed = uplink::observe(&mut host, settings)?;
+
+    let lease = start_ipam(request, settings, undo)?;
+    let bridge = uplink::ensure(&mut host, settings, observed)?;
+    let pair = port::create(
+        &mut host,
+        pod.netns(),
+        settings,
+        &bridge,
+        &identity,
+        ifname,
+        undo,
+    )?;
+    let ipam = lease
+        .map(|running| running.finish(Some(stop.as_fd())))
+        .transpose()?
+        .flatten();
+    let plan = Plan::build(
+        settings,
+        request.config().network().as_str(),
+        ipam.unwrap_or_default(),
+    )?;
+
+    if !settings.pod_end_down {
+        pod.configure(&pair.pod, settings, &plan)?;
+    }
+    let gateway = gateway::ensure(&mut host, settings, &bridge, &plan)?;
+    let membership = membership(settings, &identity, &pair, &plan);
+    undo.record(Made::Membership(identity.label.clone()));
+    membership.join()?;
+    let host_link = if settings.pod_end_down {
+        host.link_at(pair.host.index)?
+    } else {
+        let link = port::await_forwarding(&mut host, &pair.host, stop)?;
+        if settings.detect_duplicates {
+            pod.await_addresses(&pair.pod, stop)?;
+        }
+        pod.announce(&pair)?;
+        Some(link)
+    };
+    if stop.requested() {
+        return Err(Error::Stopped);
+    }
+    let mtu = host_link.map(|link| link.mtu);
+    Ok(report(request, &bridge, &pair, mtu, gateway, plan))
+}
+
+/// A second ADD for the same attachment must leave the first one as it is (ADD-4, ADD-5). Looked at before the IPAM
+/// plugin is asked, because releasing a refused lease (ADD-6) would release the first one's.
+fn refuse_second(
+    request: &Request,
+    identity: &Identity,
+    host: &mut Rtnl,
+    pod: &mut Pod,
+) -> Result<(), Error> {
+    let attachment = request.attachment()?;
+    if pod.link(attachment.ifname.as_str())?.is_some() {
+        return Err(Error::InterfaceExists {
+            ifname: attachment.ifname.to_string(),
+            netns: netns(request).display().to_string(),
+            container_id: attachment.container_id.to_string(),
+        });
+    }
+    match host.link(&identity.port)? {
+        Some(_) => Err(Error::AlreadyAttached {
+            label: identity.label.clone(),
+            port: identity.port.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The namespace; the frame lets no ADD pass without one.
+fn netns(request: &Request) -> &Path {
+    request.netns().unwrap_or_else(|| Path::new(""))
+}
+
+fn start_ipam<'a>(
+    request: &'a Request,
+    settings: &Settings,
+    undo: &mut Record<'a>,
+) -> Result<Option<Running>, Error> {
+    let Some(ipam_type) = &settings.ipam else {
+        return Ok(None);
+    };
+    let ipam = request.delegate(ipam_type)?;
+    undo.record(Made::Lease {
+        ipam: ipam.clone(),
+        request,
+    });
+    Ok(Some(ipam.start(request, Verb::Add)?))
+}
+
+/// What the attachment needs of the packet filter.
+pub fn membership(
+    settings: &Settings,
+    identity: &Identity,
+    pair: &Pair,
+    plan: &Plan,
+) -> Membership {
+    Membership {
+        label: identity.label.clone(),
+        masqueraded: if settings.masquerade {
+            plan.addresses().collect()
+        } else {
+            Vec::new()
+        },
+        guarded: settings
+            .antispoof
+            .then(|| (pair.host.name.clone(), pair.pod_mac)),
+    }
+}
+
+fn report(
+    request: &Request,
+    bridge: &Link,
+    pair: &Pair,
+    mtu: Option<u32>,
+    gateway: Option<Link>,
+    plan: Plan,
+) -> AddResult {
+    let sandbox = netns(request).display().to_string();
+    let of_link = |link: &Link| Interface {
+        name: link.device.name.clone(),
+        mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        mtu: Some(link.mtu),
+        ..Interface::default()
+    };
+    let host = Interface {
+        name: pair.host.name.clone(),
+        mac: pair.host_mac.to_string(),
+        mtu,
+        ..Interface::default()
+    };
+    let pod = Interface {
+        name: pair.pod.name.clone(),
+        mac: pair.pod_mac.to_string(),
+        mtu,
+        sandbox,
+        ..Interface::default()
+    };
+    let mut interfaces = vec![of_link(bridge), host, pod];
+    interfaces.extend(gateway.as_ref().map(of_link));
+    AddResult {
+        interfaces,
+        ips: plan.ips,
+        routes: plan.routes,
+        dns: plan.dns,
+    }
+}

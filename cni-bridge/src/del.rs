@@ -1,0 +1,65 @@
+//! DEL: take an attachment away, whatever is left of it.
+//!
+//! The attachment is known by its identity, so neither the namespace nor an earlier result nor an unchanged
+//! configuration is needed (DEL-1, DEL-3), and coming again is no error (DEL-2). Removing a veth pair sleeps in the
+//! kernel for some 20 ms, and closing an nf_tables socket after a deletion for some 10: both at the same time.
+//!
+//! The address is released last, when nothing can answer under it any more.
+
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::pod::Pod;
+use crate::{filter, reference};
+use cni::Verb;
+use cni_plugin::Request;
+use kernel::net::Rtnl;
+use std::thread;
+
+/// Detaches the pod.
+pub fn del(request: &Request) -> Result<(), Error> {
+    let identity = Identity::of(request.config().network(), request.attachment()?);
+    let (filter, link) = thread::scope(|scope| {
+        let filter = scope.spawn(|| leave_filter(request, &identity));
+        let link = remove_link(request, &identity);
+        (filter.join().unwrap_or(Err(Error::FilterThread)), link)
+    });
+    // An interface that could not be removed still has its address; another pod must not get it.
+    let ipam = if link.is_ok() {
+        release(request)
+    } else {
+        Ok(())
+    };
+    Error::all([link, filter, ipam].into_iter().filter_map(Result::err))
+}
+
+fn leave_filter(request: &Request, identity: &Identity) -> Result<(), Error> {
+    filter::leave(|label| label == identity.label)?;
+    reference::leave_filter(request.config().network(), request.attachment()?)
+}
+
+fn remove_link(request: &Request, identity: &Identity) -> Result<(), Error> {
+    if Rtnl::open()?.delete_link(&identity.port)? {
+        return Ok(());
+    }
+    // What the reference plugin made has a name that only the namespace tells.
+    let Some(mut pod) = request.netns().and_then(|path| Pod::open(path).ok()) else {
+        return Ok(());
+    };
+    let ifname = request.attachment()?.ifname.as_str();
+    match pod.link(ifname)? {
+        Some(link) if link.kind == "veth" => pod
+            .rtnl
+            .delete_link(ifname)
+            .map(|_| ())
+            .map_err(Error::from),
+        _ => Ok(()),
+    }
+}
+
+/// DEL-4, DEL-5: the IPAM plugin is asked whatever became of the namespace.
+fn release(request: &Request) -> Result<(), Error> {
+    if let Some(ipam) = request.ipam_type()? {
+        request.delegate(ipam)?.run(request, Verb::Del, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! An attachment's part in the packet filter, masquerade and anti-spoofing together: one transaction to join, one to
+//! leave.
+
+use crate::error::Error;
+use crate::{antispoof, masquerade};
+use ipnetwork::IpNetwork;
+use kernel::net::Mac;
+use kernel::net::nft::{self, Batch, Chain, Element, Set, Socket};
+
+const SETS: [Set<'static>; 4] = [
+    masquerade::PODS_V4,
+    masquerade::PODS_V6,
+    antispoof::GUARDED,
+    antispoof::ALLOWED,
+];
+/// How often a transaction that met a change by somebody else is built anew.
+const ATTEMPTS: usize = 8;
+
+/// What one attachment needs of the packet filter.
+#[derive(Debug, Default)]
+pub struct Membership {
+    /// The attachment's label.
+    pub label: String,
+    /// The addresses under which the outside must not see it.
+    pub masqueraded: Vec<IpNetwork>,
+    /// The port and the only MAC that may come in by it.
+    pub guarded: Option<(String, Mac)>,
+}
+
+impl Membership {
+    /// Whether it needs the packet filter at all.
+    pub fn is_empty(&self) -> bool {
+        self.masqueraded.is_empty() && self.guarded.is_none()
+    }
+
+    /// Adds the attachment. Elements that a vanished pod left under the same address are replaced.
+    pub fn join(&self) -> Result<(), Error> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut nft = Socket::open()?;
+        let elements = self.elements();
+        let mut outcome = Ok(());
+        for _ in 0..ATTEMPTS {
+            // The shared part is nearly always there: it is only made when an element finds it missing.
+            let replace = outcome.as_ref().is_err_and(nft::Error::already_exists);
+            let batch = adding(&mut nft, &elements, replace)?;
+            outcome = nft.commit(&batch);
+            match &outcome {
+                Err(error) if error.is_not_found() => self.ensure_shared_part(&mut nft)?,
+                Err(error) if error.already_exists() => {}
+                _ => break,
+            }
+        }
+        Ok(outcome?)
+    }
+
+    fn ensure_shared_part(&self, nft: &mut Socket) -> Result<(), Error> {
+        masquerade::ensure(nft, &self.masqueraded)?;
+        if self.guarded.is_some() {
+            antispoof::ensure(nft)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Tells what is missing, of the attachment's own part and of the shared one.
+    pub fn missing(&self) -> Result<Option<String>, Error> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let mut nft = Socket::open()?;
+        for (set, element) in self.elements() {
+            let found = match nft.element(set, &element.key) {
+                Err(error) if error.is_not_found() => None,
+                found => found?,
+            };
+            if found.as_ref() != Some(&element) {
+                return Ok(Some(format!(
+                    "{set} has no element {} for {}",
+                    element.key, self.label
+                )));
+            }
+        }
+        for address in &self.masqueraded {
+            if let Some(lost) = masquerade::missing(&mut nft, *address)? {
+                return Ok(Some(lost));
+            }
+        }
+        if self.guarded.is_some() {
+            antispoof::missing(&mut nft)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn elements(&self) -> Vec<(Set<'static>, Element)> {
+        let masqueraded = self
+            .masqueraded
+            .iter()
+            .map(|address| masquerade::element(&self.label, *address));
+        let guarded = self
+            .guarded
+            .iter()
+            .flat_map(|(port, mac)| antispoof::elements(&self.label, port, *mac));
+        masqueraded.chain(guarded).collect()
+    }
+}
+
+/// A transaction that adds the elements, in place of what is there under their keys if that is to be replaced.
+fn adding(
+    nft: &mut Socket,
+    elements: &[(Set<'static>, Element)],
+    replace: bool,
+) -> Result<Batch, Error> {
+    let mut batch = Batch::new();
+    for (set, element) in elements {
+        if replace && nft.element(*set, &element.key)?.is_some() {
+            batch.delete_element(*set, &element.key);
+        }
+        batch.add_new_element(*set, element);
+    }
+    Ok(batch)
+}
+
+/// Removes everything whose label `belongs`, whatever configuration it was made under.
+pub fn leave(belongs: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let mut nft = match Socket::open() {
+        // A kernel without nf_tables has nothing of ours.
+        Err(nft::Error::Unsupported { .. }) => return Ok(()),
+        socket => socket?,
+    };
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        let mut batch = Batch::new();
+        for set in SETS {
+            for element in elements_of(&mut nft, set)? {
+                if element.comment.as_deref().is_some_and(&belongs) {
+                    batch.delete_element(set, &element.key);
+                }
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        outcome = nft.commit(&batch);
+        // Not found: somebody else removed one of them meanwhile, and with it this whole transaction.
+        if !outcome.as_ref().is_err_and(nft::Error::is_not_found) {
+            break;
+        }
+    }
+    Ok(outcome?)
+}
+
+fn elements_of(nft: &mut Socket, set: Set<'_>) -> Result<Vec<Element>, Error> {
+    match nft.elements(set) {
+        Err(error) if error.is_not_found() || matches!(error, nft::Error::Unsupported { .. }) => {
+            Ok(Vec::new())
+        }
+        elements => Ok(elements?),
+    }
+}
+
+/// Commits a shared part. Somebody else may make it at the same moment; then it is there, which is all that is wanted.
+pub fn commit_new(nft: &mut Socket, batch: &Batch) -> Result<(), Error> {
+    match nft.commit(batch) {
+        Err(error) if error.already_exists() => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Tells whether a chain has lost rules, which are known by their comments.
+pub fn lost_rules(
+    nft: &mut Socket,
+    chain: Chain<'_>,
+    wanted: &[&str],
+) -> Result<Option<String>, Error> {
+    let rules = match nft.rules(chain) {
+        Err(error) if error.is_not_found() => Vec::new(),
+        rules => rules?,
+    };
+    let complete = rules
+        .iter()
+        .map(|rule| rule.comment.as_deref())
+        .eq(wanted.iter().copied().map(Some));
+    Ok((!complete).then(|| format!("{chain} does not have the rules that were made")))
+}

@@ -1,0 +1,84 @@
+//! The node as the pods' gateway: on the bridge itself, or with a VLAN on a device of its own.
+//!
+//! A bridge that filters VLANs does not hear untagged what a pod says in its VLAN. So the gateway of a VLAN is one end
+//! of a veth pair, `<bridge>.<vlan>`, whose other end is a port in that VLAN. It is shared like the bridge.
+
+use crate::conf::Settings;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::{port, uplink};
+use kernel::net::link::{self, VethPair};
+use kernel::net::{Link, Mac, Rtnl};
+use nix::errno::Errno;
+
+/// Lets the node be the gateway that the plan asks for; returns the VLAN's device where there is one.
+pub fn ensure(
+    host: &mut Rtnl,
+    settings: &Settings,
+    bridge: &Link,
+    plan: &Plan,
+) -> Result<Option<Link>, Error> {
+    if plan.gateways.is_empty() {
+        return Ok(None);
+    }
+    let vlan_device = match device_name(settings) {
+        Some(name) => Some(vlan_device(host, settings, bridge, &name)?),
+        None => None,
+    };
+    let device = &vlan_device.as_ref().unwrap_or(bridge).device;
+    uplink::serve_as_gateway(host, device, &plan.gateways, settings.force_address)?;
+    Ok(vlan_device)
+}
+
+/// The device that carries the gateway of a VLAN; `None` when the bridge itself does.
+pub fn device_name(settings: &Settings) -> Option<String> {
+    settings
+        .vlan
+        .filter(|_| settings.is_gateway)
+        .map(|vlan| format!("{}.{vlan}", settings.bridge))
+}
+
+fn vlan_device(
+    host: &mut Rtnl,
+    settings: &Settings,
+    bridge: &Link,
+    name: &str,
+) -> Result<Link, Error> {
+    if let Some(present) = host.link(name)? {
+        return Ok(present);
+    }
+    let port_name = format!(
+        "veth{:08x}",
+        bridge.device.index.wrapping_mul(4096) | u32::from(settings.vlan.unwrap_or_default())
+    );
+    let pair = VethPair {
+        name: &port_name,
+        mac: Mac::random()?,
+        master: Some(bridge.device.index),
+        peer_name: name,
+        peer_mac: Mac::random()?,
+        peer_netns: None,
+        mtu: settings.mtu,
+    };
+    match host.add_veth(&pair) {
+        // Another ADD was faster and finishes the same work.
+        Err(error) if error.errno() == Some(Errno::EEXIST) => {}
+        outcome => {
+            outcome?;
+        }
+    }
+    let (Some(port), Some(device)) = (host.link(&port_name)?, host.link(name)?) else {
+        return Err(Error::Differs(format!(
+            "VLAN device {name} vanished while it was being set up"
+        )));
+    };
+    uplink::refuse_router_advertisements(name)?;
+    uplink::refuse_router_advertisements(&port_name)?;
+    let native = Settings {
+        trunk: None,
+        ..settings.clone()
+    };
+    port::join_vlans(host, &port.device, &native)?;
+    host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;
+    Ok(device)
+}

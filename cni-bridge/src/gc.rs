@@ -1,0 +1,49 @@
+//! GC: remove what no valid attachment of this network needs (GC-1 to GC-7).
+//!
+//! Links and packet filter elements are known by their label, so what is looked at is only ever this network's. The
+//! IPAM plugin comes last, as in DEL. Nothing stops at a failure; all of them are reported.
+
+use crate::error::Error;
+use crate::filter;
+use crate::identity::{Identity, is_of_network};
+use cni::Verb;
+use cni_plugin::Request;
+use kernel::net::Rtnl;
+use std::collections::HashSet;
+
+/// Removes every attachment that is not listed as valid.
+pub fn gc(request: &Request) -> Result<(), Error> {
+    let network = request.config().network();
+    let attachments = request.config().valid_attachments()?;
+    let valid: HashSet<_> = attachments
+        .iter()
+        .map(|attachment| Identity::of(network, attachment).label)
+        .collect();
+    let stale = |label: &str| is_of_network(label, network) && !valid.contains(label);
+
+    let mut errors = remove_links(stale);
+    errors.extend(filter::leave(stale).err());
+    errors.extend(collect_addresses(request).err());
+    Error::all(errors)
+}
+
+fn remove_links(stale: impl Fn(&str) -> bool) -> Vec<Error> {
+    let remove = || -> Result<Vec<Error>, Error> {
+        let mut host = Rtnl::open()?;
+        let links = host.veths()?;
+        let stale = links.iter().filter(|link| stale(&link.alias));
+        Ok(stale
+            .filter_map(|link| host.delete_link(&link.device.name).err())
+            .map(Error::from)
+            .collect())
+    };
+    remove().unwrap_or_else(|error| vec![error])
+}
+
+/// GC-5.
+fn collect_addresses(request: &Request) -> Result<(), Error> {
+    if let Some(ipam) = request.ipam_type()? {
+        request.delegate(ipam)?.run(request, Verb::Gc, None)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The pod's side: its namespace, and its interface there.
+
+use crate::conf::Settings;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::port::Pair;
+use kernel::Termination;
+use kernel::net::monitor::{self, Events};
+use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route, sysctl};
+use nix::errno::Errno;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long duplicate address detection may take; the kernel's default is one second and some jitter.
+const DETECTION_LIMIT: Duration = Duration::from_secs(10);
+
+/// A pod's namespace, with a socket in it.
+#[derive(Debug)]
+pub struct Pod {
+    home: Netns,
+    netns: Netns,
+    /// Speaks with the kernel inside the namespace.
+    pub rtnl: Rtnl,
+}
+
+impl Pod {
+    /// Opens the namespace at `path`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let home = Netns::current()?;
+        let netns = Netns::open(path)?;
+        let rtnl = netns.enter(&home, Rtnl::open)?;
+        Ok(Self { home, netns, rtnl })
+    }
+
+    /// The namespace.
+    pub const fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// Runs `work` inside the namespace, where sysctls are the pod's.
+    pub fn inside<T>(&self, work: impl FnOnce() -> Result<T, net::Error>) -> Result<T, Error> {
+        Ok(self.netns.enter(&self.home, work)?)
+    }
+
+    /// Gives the interface its addresses and routes and brings it up.
+    pub fn configure(
+        &mut self,
+        device: &Device,
+        settings: &Settings,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        self.inside(|| set_sysctls(&wanted_sysctls(device, settings, plan)))?;
+        let ipv6 = plan.addresses().find(|net| net.is_ipv6());
+        let mut requests = Vec::new();
+        requests.extend(
+            plan.addresses()
+                .map(|net| address::add(device, net, settings.detect_duplicates)),
+        );
+        requests.push(link::up(device));
+        // The first of two routes to the same place wins, and one of them may be the kernel's own to the subnet.
+        requests.extend(
+            plan.pod_routes()
+                .iter()
+                .map(|wanted| route::add(device, wanted).tolerating(Errno::EEXIST)),
+        );
+        self.rtnl
+            .apply_all(requests)
+            .map_err(|error| match (error.errno(), ipv6) {
+                (Some(Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT), Some(net)) => {
+                    Error::NoIpv6(net.ip())
+                }
+                _ => error.into(),
+            })
+    }
+
+    /// Waits until duplicate address detection is done with every address.
+    pub fn await_addresses(&mut self, device: &Device, stop: &Termination) -> Result<(), Error> {
+        let what = format!("wait for duplicate address detection on {}", device.name);
+        let Self { home, netns, rtnl } = self;
+        let duplicate = netns.enter(home, || {
+            monitor::wait(
+                rtnl,
+                Events::AddressesV6,
+                DETECTION_LIMIT,
+                stop.as_fd(),
+                &what,
+                |rtnl| {
+                    let addresses: Vec<_> = rtnl
+                        .addresses(device)?
+                        .into_iter()
+                        .filter(|a| a.global)
+                        .collect();
+                    let duplicate = addresses.iter().find(|a| a.duplicate).map(|a| a.net.ip());
+                    let settled = duplicate.is_some() || addresses.iter().all(|a| !a.tentative);
+                    Ok(settled.then_some(duplicate))
+                },
+            )
+        })?;
+        duplicate.map_or(Ok(()), |address: IpAddr| {
+            Err(Error::DuplicateAddress(address))
+        })
+    }
+
+    /// Lets the neighbours learn the pod at once: the kernel sends a gratuitous ARP request and unsolicited neighbour
+    /// advertisements for all addresses when a link is given its MAC, even if it has it already. A neighbour that knew
+    /// the address under another MAC, and the bridge, learn the new one.
+    pub fn announce(&mut self, pair: &Pair) -> Result<(), Error> {
+        Ok(self.rtnl.apply(link::mac(&pair.pod, pair.pod_mac))?)
+    }
+
+    /// The pod's interface of that name.
+    pub fn link(&mut self, ifname: &str) -> Result<Option<Link>, Error> {
+        Ok(self.rtnl.link(ifname)?)
+    }
+}
+
+/// A sysctl of the pod: its key below `net/`, and its value.
+pub type Sysctl = (String, &'static str);
+
+/// The sysctls that the interface needs before it goes up.
+pub fn wanted_sysctls(device: &Device, settings: &Settings, plan: &Plan) -> Vec<Sysctl> {
+    let name = &device.name;
+    let v4 = |key: &str, value| (format!("ipv4/conf/{name}/{key}"), value);
+    let v6 = |key: &str, value| (format!("ipv6/conf/{name}/{key}"), value);
+    let mut wanted = vec![v4("arp_notify", "1"), v6("ndisc_notify", "1")];
+    if settings.detect_duplicates {
+        wanted.extend([v6("enhanced_dad", "1"), v6("accept_dad", "1")]);
+    } else {
+        wanted.push(v6("accept_dad", "0"));
+    }
+    if plan.addresses().any(|net| net.is_ipv6()) {
+        wanted.extend([
+            ("ipv6/conf/lo/disable_ipv6".to_owned(), "0"),
+            v6("disable_ipv6", "0"),
+            v6("keep_addr_on_down", "1"),
+        ]);
+    }
+    wanted
+}
+
+/// A key that the kernel does not have is passed over: without IPv6 there is nothing to set.
+fn set_sysctls(wanted: &[Sysctl]) -> Result<(), net::Error> {
+    for (key, value) in wanted {
+        sysctl::set(key, value)?;
+    }
+    Ok(())
+}

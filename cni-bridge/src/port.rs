@@ -1,0 +1,150 @@
+//! The host's end of a pod's veth pair: a port of the bridge.
+
+use crate::conf::Settings;
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::undo::{Made, Record};
+use crate::uplink;
+use kernel::Termination;
+use kernel::net::link::{self, VethPair};
+use kernel::net::monitor::{self, Events};
+use kernel::net::port::{self, Port, PortVlan};
+use kernel::net::{Device, Link, Mac, Netns, Rtnl};
+use nix::errno::Errno;
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// How long a port may take to pass packets.
+const FORWARDING_LIMIT: Duration = Duration::from_secs(10);
+const DEFAULT_VLAN: u16 = 1;
+
+/// A veth pair between the bridge and a pod.
+#[derive(Debug)]
+pub struct Pair {
+    /// The end that is a port of the bridge.
+    pub host: Device,
+    /// Its MAC.
+    pub host_mac: Mac,
+    /// The end that is the pod's interface.
+    pub pod: Device,
+    /// Its MAC.
+    pub pod_mac: Mac,
+}
+
+/// Makes the pair with the pod's end in the pod from the start, and lets the host's end join the bridge.
+///
+/// Both MACs are given rather than left to the kernel, so that no service on the host replaces them.
+pub fn create(
+    host: &mut Rtnl,
+    netns: &Netns,
+    settings: &Settings,
+    bridge: &Link,
+    identity: &Identity,
+    ifname: &str,
+    undo: &mut Record<'_>,
+) -> Result<Pair, Error> {
+    let pair = VethPair {
+        name: &identity.port,
+        mac: Mac::random()?,
+        master: Some(bridge.device.index),
+        peer_name: ifname,
+        peer_mac: settings.mac.map_or_else(Mac::random, Ok)?,
+        peer_netns: Some(netns.as_fd()),
+        mtu: settings.mtu,
+    };
+    undo.record(Made::Port(identity.port.clone()));
+    let (device, pod) = host.add_veth(&pair)?;
+    uplink::refuse_router_advertisements(&device.name)?;
+    host.apply_all(vec![
+        link::alias(&device, &identity.label),
+        port::settings(&device, settings.port()),
+        link::up(&device),
+    ])?;
+    join_vlans(host, &device, settings)?;
+    Ok(Pair {
+        host: device,
+        host_mac: pair.mac,
+        pod,
+        pod_mac: pair.peer_mac,
+    })
+}
+
+impl Settings {
+    /// What kind of port the network wants.
+    pub const fn port(&self) -> Port {
+        Port {
+            hairpin: self.hairpin,
+            isolated: self.isolated,
+        }
+    }
+
+    /// The VLANs that a pod's port carries, beside what the kernel gave it.
+    pub fn port_vlans(&self) -> Vec<PortVlan> {
+        let tagged = |id: &u16| PortVlan {
+            id: *id,
+            pvid: false,
+            untagged: false,
+        };
+        let native = self.vlan.or(self.trunk.is_some().then_some(DEFAULT_VLAN));
+        let trunk = self
+            .trunk
+            .iter()
+            .flat_map(BTreeSet::iter)
+            .filter(|id| Some(**id) != native)
+            .map(tagged);
+        let native = native.map(|id| PortVlan {
+            id,
+            pvid: true,
+            untagged: true,
+        });
+        native.into_iter().chain(trunk).collect()
+    }
+}
+
+/// Lets a port carry the wanted VLANs and, unless they are preserved, none of those that the kernel gave it.
+pub fn join_vlans(host: &mut Rtnl, device: &Device, settings: &Settings) -> Result<(), Error> {
+    let Some(key) = settings.vlan_key() else {
+        return Ok(());
+    };
+    let wanted = settings.port_vlans();
+    let mut requests = Vec::new();
+    if !settings.preserve_default_vlan {
+        let present = host.port_vlans(device)?;
+        let unwanted = present
+            .into_iter()
+            .filter(|vlan| wanted.iter().all(|w| w.id != vlan.id));
+        requests.extend(unwanted.map(|vlan| port::remove_vlan(device, vlan, false)));
+    }
+    requests.extend(
+        wanted
+            .into_iter()
+            .map(|vlan| port::add_vlan(device, vlan, false)),
+    );
+    host.apply_all(requests)
+        .map_err(|error| match error.errno() {
+            Some(Errno::EOPNOTSUPP) => Error::NoVlanFiltering { key },
+            _ => error.into(),
+        })
+}
+
+/// Waits until the port passes packets, and returns it as it then is.
+pub fn await_forwarding(
+    host: &mut Rtnl,
+    device: &Device,
+    stop: &Termination,
+) -> Result<Link, Error> {
+    let what = format!("wait until bridge port {} passes packets", device.name);
+    let link = monitor::wait(
+        host,
+        Events::Links,
+        FORWARDING_LIMIT,
+        stop.as_fd(),
+        &what,
+        |host| {
+            let link = host.link_at(device.index)?;
+            Ok(link.filter(|link| link.operational && link.port.is_none_or(|port| !port.disabled)))
+        },
+    )?;
+    Ok(link)
+}

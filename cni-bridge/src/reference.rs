@@ -1,0 +1,116 @@
+//! What the reference plugin left: its executable may be replaced by ours under running pods, and DEL then meets its
+//! packet filter rules. They are found by the names that plugin derives from the attachment.
+//!
+//! Rules that it made through the legacy iptables are out of nf_tables' reach and stay.
+
+use crate::error::Error;
+use cni::{Attachment, NetworkName};
+use kernel::net::nft::{Batch, Chain, Family, Rule, Socket, Table};
+use sha2::{Digest, Sha512};
+use std::fmt::Write;
+
+/// Removes the rules that the reference plugin made for an attachment, if there are any.
+pub fn leave_filter(network: &NetworkName, attachment: &Attachment) -> Result<(), Error> {
+    let Ok(mut nft) = Socket::open() else {
+        return Ok(());
+    };
+    let mut batch = Batch::new();
+    let masquerade = format!(
+        "CNI-{}",
+        hash(&format!("{network}{}", attachment.container_id), 24)
+    );
+    for family in [Family::Ip, Family::Ip6] {
+        let table = Table::new(family, "nat");
+        remove_chains(
+            &mut nft,
+            &mut batch,
+            table.chain("POSTROUTING"),
+            &[&masquerade],
+        )?;
+    }
+    let Attachment {
+        container_id,
+        ifname,
+    } = attachment;
+    let guard = format!("cni-br-iface-{container_id}-{ifname}");
+    let guard_mac = format!("{guard}-mac");
+    let bridge = Table::new(Family::Bridge, "nat");
+    remove_chains(
+        &mut nft,
+        &mut batch,
+        bridge.chain("PREROUTING"),
+        &[&guard, &guard_mac],
+    )?;
+
+    let comment = format!(
+        "{}-{}",
+        hash(network.as_str(), 16),
+        hash(&format!("{ifname}:{container_id}"), 16)
+    );
+    let checks = Table::new(Family::Inet, "cni_plugins_masquerade");
+    let checks = checks.chain("masq_checks");
+    for rule in rules_of(&mut nft, checks)? {
+        if rule
+            .comment
+            .as_deref()
+            .is_some_and(|found| found.starts_with(&comment))
+        {
+            batch.delete_rule(checks, rule.handle);
+        }
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    match nft.commit(&batch) {
+        // Somebody else, the same DEL coming twice, was faster.
+        Err(error) if error.is_not_found() => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Removes `chains`, of which the first is entered from `base` and each other one from the one before.
+fn remove_chains(
+    nft: &mut Socket,
+    batch: &mut Batch,
+    base: Chain<'_>,
+    chains: &[&str],
+) -> Result<(), Error> {
+    let mut present = Vec::new();
+    for name in chains {
+        let chain = base.table.chain(name);
+        if nft.chain_exists(chain)? {
+            present.push(chain);
+        }
+    }
+    if present.is_empty() {
+        return Ok(());
+    }
+    for rule in rules_of(nft, base)? {
+        if chains.iter().any(|chain| rule.leads_to(chain)) {
+            batch.delete_rule(base, rule.handle);
+        }
+    }
+    for chain in &present {
+        batch.flush_chain(*chain);
+    }
+    for chain in present {
+        batch.delete_chain(chain);
+    }
+    Ok(())
+}
+
+fn rules_of(nft: &mut Socket, chain: Chain<'_>) -> Result<Vec<Rule>, Error> {
+    match nft.rules(chain) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        rules => Ok(rules?),
+    }
+}
+
+fn hash(text: &str, digits: usize) -> String {
+    let mut hex = String::with_capacity(128);
+    for byte in Sha512::digest(text.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.truncate(digits);
+    hex
+}

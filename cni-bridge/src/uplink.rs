@@ -1,0 +1,149 @@
+//! The bridge: shared by all pods of a node, ensured by every ADD, undone by none.
+
+use crate::conf::Settings;
+use crate::error::Error;
+use ipnetwork::IpNetwork;
+use kernel::net::link::{self, NewBridge};
+use kernel::net::{Device, Link, Mac, Rtnl, address, sysctl};
+use nix::errno::Errno;
+
+/// Makes the bridge, or brings the one that was `observed` into the wanted state; returns it as it was then.
+pub fn ensure(host: &mut Rtnl, settings: &Settings, observed: Option<Link>) -> Result<Link, Error> {
+    let bridge = match observed {
+        Some(bridge) => bridge,
+        None => create(host, settings)?,
+    };
+    refuse_router_advertisements(&bridge.device.name)?;
+    let device = &bridge.device;
+    let mut requests = Vec::new();
+    if settings.promiscuous && !bridge.promiscuous {
+        requests.push(link::promiscuous(device));
+    }
+    if settings.vlan_key().is_some() && bridge.vlan_filtering != Some(true) {
+        requests.push(link::filter_vlans(device));
+    }
+    if link::keeps_its_mac(&bridge) == Some(false) {
+        requests.extend(bridge.mac.map(|mac| link::mac(device, mac)));
+    }
+    if !bridge.up {
+        requests.push(link::up(device));
+    }
+    host.apply_all(requests)
+        .map_err(|error| without_vlan_filtering(settings, error))?;
+    Ok(bridge)
+}
+
+/// The bridge, if it is there; another kind of device under its name is an error.
+pub fn observe(host: &mut Rtnl, settings: &Settings) -> Result<Option<Link>, Error> {
+    match host.link(&settings.bridge)? {
+        Some(found) if found.kind != "bridge" => {
+            let kind = if found.kind.is_empty() {
+                "physical".to_owned()
+            } else {
+                found.kind
+            };
+            Err(Error::NotABridge {
+                name: found.device.name,
+                kind,
+            })
+        }
+        found => Ok(found),
+    }
+}
+
+fn create(host: &mut Rtnl, settings: &Settings) -> Result<Link, Error> {
+    let bridge = NewBridge {
+        name: &settings.bridge,
+        mac: Mac::random()?,
+        mtu: settings.mtu,
+        vlan_filtering: settings.vlan_key().is_some(),
+    };
+    match host.add_bridge(&bridge) {
+        // Another ADD was faster: its bridge is as good.
+        Err(error) if error.errno() == Some(Errno::EEXIST) => {}
+        outcome => outcome.map_err(|error| without_vlan_filtering(settings, error))?,
+    }
+    let created = observe(host, settings)?;
+    created.ok_or_else(|| {
+        Error::Differs(format!(
+            "bridge {} vanished while it was being set up",
+            settings.bridge
+        ))
+    })
+}
+
+fn without_vlan_filtering(settings: &Settings, error: kernel::net::Error) -> Error {
+    match settings.vlan_key() {
+        Some(key) if error.errno() == Some(Errno::EOPNOTSUPP) => Error::NoVlanFiltering { key },
+        _ => error.into(),
+    }
+}
+
+/// CVE-2020-10749: a pod must not be able to announce itself as the node's router. Set before the link is up.
+pub fn refuse_router_advertisements(name: &str) -> Result<(), Error> {
+    sysctl::ensure(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
+    Ok(())
+}
+
+/// Gives `device`, the bridge or its VLAN device, the gateways' addresses and lets the node forward.
+pub fn serve_as_gateway(
+    host: &mut Rtnl,
+    device: &Device,
+    gateways: &[IpNetwork],
+    force: bool,
+) -> Result<(), Error> {
+    if gateways.is_empty() {
+        return Ok(());
+    }
+    let present: Vec<_> = host
+        .addresses(device)?
+        .into_iter()
+        .filter(|a| a.global)
+        .map(|a| a.net)
+        .collect();
+    let mut requests = Vec::new();
+    for other in present.iter().filter(|net| !gateways.contains(net)) {
+        let Some(wanted) = gateways.iter().find(|wanted| conflict(**wanted, *other)) else {
+            continue;
+        };
+        if !force {
+            return Err(Error::OtherAddress {
+                bridge: device.name.clone(),
+                present: *other,
+                wanted: *wanted,
+            });
+        }
+        requests.push(address::remove(device, *other).tolerating(Errno::EADDRNOTAVAIL));
+    }
+    // EEXIST: another ADD was faster.
+    let missing = gateways.iter().filter(|net| !present.contains(net));
+    requests.extend(missing.map(|net| address::add(device, *net, false).tolerating(Errno::EEXIST)));
+    host.apply_all(requests)?;
+    forward(gateways)
+}
+
+/// A bridge has one network of IPv4; networks of IPv6 may be several unless they overlap.
+fn conflict(wanted: IpNetwork, present: IpNetwork) -> bool {
+    wanted.is_ipv4() == present.is_ipv4()
+        && (wanted.is_ipv4() || wanted.contains(present.ip()) || present.contains(wanted.ip()))
+}
+
+/// The forwarding switches that these gateways need.
+pub fn forwarding_keys(gateways: &[IpNetwork]) -> impl Iterator<Item = &'static str> {
+    let v4 = gateways
+        .iter()
+        .any(IpNetwork::is_ipv4)
+        .then_some("ipv4/ip_forward");
+    let v6 = gateways
+        .iter()
+        .any(IpNetwork::is_ipv6)
+        .then_some("ipv6/conf/all/forwarding");
+    [v4, v6].into_iter().flatten()
+}
+
+fn forward(gateways: &[IpNetwork]) -> Result<(), Error> {
+    for key in forwarding_keys(gateways) {
+        sysctl::ensure(key, "1")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,369 @@
+//! Links: looking them up, making bridges and veth pairs, changing and deleting them.
+
+use super::port::{self, PortState};
+use super::rtnl::{
+    IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, Reply, Request, Rtnl, attributes, number,
+};
+use super::{Error, Mac};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkMessage,
+};
+use nix::errno::Errno;
+use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+const IFF_UP: u32 = 1;
+const IFF_PROMISC: u32 = 0x100;
+const IF_OPER_UNKNOWN: u8 = 0;
+const IF_OPER_UP: u8 = 6;
+
+/// A link as requests and errors name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Interface index, unique within its namespace.
+    pub index: u32,
+    /// Interface name.
+    pub name: String,
+}
+
+/// A link as the kernel describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Index and name.
+    pub device: Device,
+    /// Its Ethernet address, when it has one.
+    pub mac: Option<Mac>,
+    /// Bytes.
+    pub mtu: u32,
+    /// Administratively up.
+    pub up: bool,
+    /// Able to pass packets, or of a kind that does not tell.
+    pub operational: bool,
+    /// The operational state as the kernel numbers it (RFC 2863).
+    pub operstate: u8,
+    /// Asked to be promiscuous by an administrator.
+    pub promiscuous: bool,
+    /// The kind: `bridge`, `veth` ...; empty for physical devices.
+    pub kind: String,
+    /// Index of the bridge (or other master) it is a port of.
+    pub master: Option<u32>,
+    /// Index of the other end, in the other end's namespace.
+    pub peer: Option<u32>,
+    /// Free text kept with the link.
+    pub alias: String,
+    /// Whether VLAN filtering is on; `None` when it is no bridge.
+    pub vlan_filtering: Option<bool>,
+    /// What it is as a bridge port, when it is one.
+    pub port: Option<PortState>,
+}
+
+/// A veth pair to be made: the host's end here, the pod's end in the pod's namespace from the start.
+#[derive(Debug)]
+pub struct VethPair<'a> {
+    /// Name of the end in the socket's namespace.
+    pub name: &'a str,
+    /// Address of that end.
+    pub mac: Mac,
+    /// Index of the bridge that the end becomes a port of.
+    pub master: Option<u32>,
+    /// Name of the other end.
+    pub peer_name: &'a str,
+    /// Address of the other end.
+    pub peer_mac: Mac,
+    /// The other end's namespace; `None` for the socket's own.
+    pub peer_netns: Option<BorrowedFd<'a>>,
+    /// MTU of both ends; `None` for the kernel's default.
+    pub mtu: Option<u32>,
+}
+
+/// A bridge to be made.
+#[derive(Debug)]
+pub struct NewBridge<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its address; given one, a bridge keeps it whatever ports come and go.
+    pub mac: Mac,
+    /// Its MTU; `None` lets it follow its ports.
+    pub mtu: Option<u32>,
+    /// Whether it filters VLANs from the start.
+    pub vlan_filtering: bool,
+}
+
+impl Rtnl {
+    /// The link of that name, or `None`.
+    pub fn link(&mut self, name: &str) -> Result<Option<Link>, Error> {
+        let message = LinkUnspec::new_with_name(name);
+        self.get_link(message, format!("look up {name}"))
+    }
+
+    /// The link of that index, or `None`.
+    pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, Error> {
+        let message = LinkUnspec::new_with_index(index);
+        self.get_link(message, format!("look up link {index}"))
+    }
+
+    /// Every veth link in the socket's namespace.
+    pub fn veths(&mut self) -> Result<Vec<Link>, Error> {
+        let mut message =
+            LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth).build();
+        message.attributes.push(without_statistics());
+        let what = "list veth links";
+        let replies = self.dump(Request::new(RTM_GETLINK, 0, &message, what))?;
+        replies
+            .iter()
+            .map(|reply| Link::read(&reply.body, what))
+            .collect()
+    }
+
+    fn get_link(
+        &mut self,
+        message: LinkMessageBuilder<LinkUnspec>,
+        what: String,
+    ) -> Result<Option<Link>, Error> {
+        let message = message.append_extra_attribute(without_statistics()).build();
+        let request = Request::new(RTM_GETLINK, 0, &message, what.clone());
+        self.get(request)?
+            .map(|reply| Link::read(&reply.body, &what))
+            .transpose()
+    }
+
+    /// Makes a veth pair and returns its two ends, the socket's first.
+    pub fn add_veth(&mut self, pair: &VethPair<'_>) -> Result<(Device, Device), Error> {
+        let what = format!("create veth pair {} and {}", pair.name, pair.peer_name);
+        let request = Request::new(
+            RTM_NEWLINK,
+            NLM_F_CREATE | NLM_F_EXCL,
+            &pair.message(),
+            what.clone(),
+        );
+        // Kernels before 6.2 do not echo a new link; they are asked for it.
+        let link = match self
+            .echo(request)?
+            .filter(|reply: &Reply| reply.kind == RTM_NEWLINK)
+        {
+            Some(reply) => Link::read(&reply.body, &what)?,
+            None => self.link(pair.name)?.ok_or(Error::Malformed {
+                what: what.clone(),
+                why: "the new link is not there",
+            })?,
+        };
+        let peer = link.peer.ok_or(Error::Malformed {
+            what,
+            why: "the new link has no peer",
+        })?;
+        Ok((
+            link.device,
+            Device {
+                index: peer,
+                name: pair.peer_name.to_owned(),
+            },
+        ))
+    }
+
+    /// Makes a bridge. One of that name already there is the kernel's EEXIST.
+    pub fn add_bridge(&mut self, bridge: &NewBridge<'_>) -> Result<(), Error> {
+        let mut message = LinkBridge::new(bridge.name).address(bridge.mac.0.to_vec());
+        if let Some(mtu) = bridge.mtu {
+            message = message.mtu(mtu);
+        }
+        if bridge.vlan_filtering {
+            message = message.vlan_filtering(true);
+        }
+        let what = format!("create bridge {}", bridge.name);
+        self.apply(Request::new(
+            RTM_NEWLINK,
+            NLM_F_CREATE | NLM_F_EXCL,
+            &message.build(),
+            what,
+        ))
+    }
+
+    /// Deletes the link of that name and tells whether there was one.
+    ///
+    /// The kernel holds the caller until no processor looks at the link any more, some 20 ms.
+    pub fn delete_link(&mut self, name: &str) -> Result<bool, Error> {
+        let message = LinkUnspec::new_with_name(name).build();
+        match self.apply(Request::new(
+            RTM_DELLINK,
+            0,
+            &message,
+            format!("delete {name}"),
+        )) {
+            Ok(()) => Ok(true),
+            Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl VethPair<'_> {
+    fn message(&self) -> LinkMessage {
+        let mut peer = LinkUnspec::new_with_name(self.peer_name).address(self.peer_mac.0.to_vec());
+        let mut host = LinkVeth::new(self.name, self.peer_name).address(self.mac.0.to_vec());
+        if let Some(netns) = self.peer_netns {
+            peer = peer.setns_by_fd(netns.as_raw_fd());
+        }
+        if let Some(mtu) = self.mtu {
+            (peer, host) = (peer.mtu(mtu), host.mtu(mtu));
+        }
+        if let Some(master) = self.master {
+            host = host.controller(master);
+        }
+        host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
+            .build()
+    }
+}
+
+/// Brings a link up.
+pub fn up(device: &Device) -> Request {
+    change(device, "bring up", LinkMessageBuilder::up)
+}
+
+/// Keeps a text with a link, at most 255 bytes.
+pub fn alias(device: &Device, text: &str) -> Request {
+    change(device, "set the alias of", |link| link.alias(text))
+}
+
+/// Gives a link an address of its own; a bridge then no longer takes over one of its ports'.
+///
+/// The kernel announces the link's IP addresses to the neighbours when `arp_notify` and `ndisc_notify` ask for it.
+pub fn mac(device: &Device, mac: Mac) -> Request {
+    change(device, "set the MAC of", |link| {
+        link.address(mac.0.to_vec())
+    })
+}
+
+/// Makes a link promiscuous.
+pub fn promiscuous(device: &Device) -> Request {
+    change(device, "make promiscuous", |link| link.promiscuous(true))
+}
+
+/// Whether a link keeps its address by itself: one that the kernel chose or that follows a bridge's ports does not.
+///
+/// `None` when sysfs does not show this link, as in a process whose /sys is another namespace's.
+pub fn keeps_its_mac(link: &Link) -> Option<bool> {
+    const NET_ADDR_SET: &str = "3";
+    let folder = format!("/sys/class/net/{}", link.device.name);
+    let read = |file| fs::read_to_string(format!("{folder}/{file}")).ok();
+    let same = read("ifindex")?.trim_end() == link.device.index.to_string()
+        && read("address")?.trim_end() == link.mac?.to_string();
+    same.then_some(())?;
+    Some(read("addr_assign_type")?.trim_end() == NET_ADDR_SET)
+}
+
+/// Turns on VLAN filtering on a bridge.
+pub fn filter_vlans(bridge: &Device) -> Request {
+    let message = LinkBridge::new(&bridge.name)
+        .index(bridge.index)
+        .vlan_filtering(true)
+        .build();
+    Request::new(
+        RTM_NEWLINK,
+        0,
+        &message,
+        format!("turn on VLAN filtering on {}", bridge.name),
+    )
+}
+
+fn change(
+    device: &Device,
+    verb: &str,
+    with: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>,
+) -> Request {
+    let message = with(LinkUnspec::new_with_index(device.index)).build();
+    Request::new(RTM_NEWLINK, 0, &message, format!("{verb} {}", device.name))
+}
+
+fn without_statistics() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
+}
+
+impl Link {
+    /// Reads the body of an RTM_NEWLINK message; only what a verb asks for is decoded.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let index = i32::from_ne_bytes(*body.get(4..8)?.first_chunk()?);
+        let flags = u32::from_ne_bytes(*body.get(8..12)?.first_chunk()?);
+        let mut link = Self {
+            device: Device {
+                index: u32::try_from(index).ok()?,
+                name: String::new(),
+            },
+            mac: None,
+            mtu: 0,
+            up: flags & IFF_UP != 0,
+            operational: true,
+            operstate: IF_OPER_UNKNOWN,
+            promiscuous: flags & IFF_PROMISC != 0,
+            kind: String::new(),
+            master: None,
+            peer: None,
+            alias: String::new(),
+            vlan_filtering: None,
+            port: None,
+        };
+        for (kind, value) in attributes(body.get(IFINFOMSG..)?) {
+            link.take(kind, value);
+        }
+        link.operational = matches!(link.operstate, IF_OPER_UP | IF_OPER_UNKNOWN);
+        Some(link)
+    }
+
+    fn read(body: &[u8], what: &str) -> Result<Self, Error> {
+        Self::parse(body).ok_or_else(|| Error::Malformed {
+            what: what.to_owned(),
+            why: "it is no link",
+        })
+    }
+
+    fn take(&mut self, kind: u16, value: &[u8]) {
+        const IFLA_ADDRESS: u16 = 1;
+        const IFLA_IFNAME: u16 = 3;
+        const IFLA_MTU: u16 = 4;
+        const IFLA_LINK: u16 = 5;
+        const IFLA_MASTER: u16 = 10;
+        const IFLA_OPERSTATE: u16 = 16;
+        const IFLA_LINKINFO: u16 = 18;
+        const IFLA_IFALIAS: u16 = 20;
+        match kind {
+            IFLA_ADDRESS => self.mac = Mac::from_slice(value),
+            IFLA_IFNAME => self.device.name = text(value),
+            IFLA_MTU => self.mtu = number(value).unwrap_or_default(),
+            IFLA_LINK => self.peer = number(value),
+            IFLA_MASTER => self.master = number(value),
+            IFLA_OPERSTATE => self.operstate = value.first().copied().unwrap_or(IF_OPER_UNKNOWN),
+            IFLA_LINKINFO => self.take_info(value),
+            IFLA_IFALIAS => self.alias = text(value),
+            _ => {}
+        }
+    }
+
+    fn take_info(&mut self, info: &[u8]) {
+        const IFLA_INFO_KIND: u16 = 1;
+        const IFLA_INFO_DATA: u16 = 2;
+        const IFLA_INFO_SLAVE_DATA: u16 = 5;
+        const IFLA_BR_VLAN_FILTERING: u16 = 7;
+        for (kind, value) in attributes(info) {
+            match kind {
+                IFLA_INFO_KIND => self.kind = text(value),
+                IFLA_INFO_DATA if self.kind == "bridge" => {
+                    let filtering =
+                        attributes(value).find(|(kind, _)| *kind == IFLA_BR_VLAN_FILTERING);
+                    self.vlan_filtering =
+                        Some(filtering.is_some_and(|(_, value)| value.first() == Some(&1)));
+                }
+                IFLA_INFO_SLAVE_DATA => self.port = Some(port::read(value)),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn text(value: &[u8]) -> String {
+    let end = value
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(value.len());
+    String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
+}
