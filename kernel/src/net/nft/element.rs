@@ -1,7 +1,15 @@
 //! Elements of sets and maps.
 
+use super::attributes::Attributes;
+use super::error::Malformed;
+use super::object::{Kind, Set};
+use super::userdata;
 use super::value::Key;
 use super::verdict::Verdict;
+
+const KEY: u16 = 1;
+const DATA: u16 = 2;
+const USERDATA: u16 = 6;
 
 /// An element of a set or map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +39,89 @@ impl Element {
         self
     }
 
-    /// The same with a comment, of at most 253 bytes; of more than 128 `nft` prints it but will not read it back.
+    /// The same with a comment, of at most 251 bytes; of more than 128 `nft` prints it but will not read it back.
     #[must_use]
     pub fn comment(mut self, comment: impl Into<String>) -> Self {
         self.comment = Some(comment.into());
         self
+    }
+}
+
+impl Element {
+    /// Why the element does not fit the set, if it does not.
+    pub(super) fn fault(&self, set: Set<'_>) -> Option<String> {
+        let data = match (set.kind, &self.data) {
+            (Kind::Set, None) => None,
+            (Kind::VerdictMap, Some(Data::Verdict(verdict))) => verdict.fault(),
+            (Kind::Map(types), Some(Data::Value(value))) => value.fault(types),
+            (Kind::Set, Some(_)) => Some("a set holds keys alone".to_owned()),
+            (Kind::VerdictMap, _) => Some("the map holds verdicts".to_owned()),
+            (Kind::Map(types), _) => Some(format!("the map holds values of the type {types:?}")),
+        };
+        let comment = || userdata::fault(self.comment.as_deref()?);
+        self.key.fault(set.key).or(data).or_else(comment)
+    }
+
+    /// The element as one of this set.
+    pub(super) fn typed(raw: RawElement, set: Set<'_>) -> Result<Self, Malformed> {
+        let unlike = Malformed::Lacking("element", "key of the set's type");
+        let key = Key::read(set.key, &raw.key).ok_or(unlike)?;
+        let data = match (raw.data, set.kind) {
+            (None, _) => None,
+            (Some(RawData::Verdict(verdict)), _) => Some(Data::Verdict(verdict)),
+            (Some(RawData::Value(bytes)), Kind::Map(types)) => {
+                let unlike = Malformed::Lacking("element", "value of the map's type");
+                Some(Data::Value(Key::read(types, &bytes).ok_or(unlike)?))
+            }
+            (Some(RawData::Value(_)), Kind::Set | Kind::VerdictMap) => {
+                return Err(Malformed::Lacking("element", "verdict"));
+            }
+        };
+        Ok(Self {
+            key,
+            data,
+            comment: raw.comment,
+        })
+    }
+}
+
+/// An element as the kernel keeps it, without knowledge of its set's types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawElement {
+    key: Vec<u8>,
+    data: Option<RawData>,
+    comment: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RawData {
+    Verdict(Verdict),
+    Value(Vec<u8>),
+}
+
+impl RawElement {
+    pub(super) fn read(element: Attributes<'_>) -> Result<Self, Malformed> {
+        let key = element.nested(KEY)?.map(RawData::read).transpose()?;
+        let Some(RawData::Value(key)) = key else {
+            return Err(Malformed::Lacking("element", "key"));
+        };
+        let data = element.nested(DATA)?.map(RawData::read).transpose()?;
+        Ok(Self {
+            key,
+            data,
+            comment: element.find(USERDATA)?.and_then(userdata::comment),
+        })
+    }
+}
+
+impl RawData {
+    fn read(data: Attributes<'_>) -> Result<Self, Malformed> {
+        const VALUE: u16 = 1;
+        if let Some(value) = data.find(VALUE)? {
+            return Ok(Self::Value(value.to_vec()));
+        }
+        let verdict = Verdict::from_data(data)?.ok_or(Malformed::Lacking("element", "value"))?;
+        Ok(Self::Verdict(verdict))
     }
 }
 

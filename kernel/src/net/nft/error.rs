@@ -103,6 +103,13 @@ impl Error {
         self.errno() == Some(Errno::EBUSY)
     }
 
+    pub(super) fn no_nf_tables(what: impl Into<String>) -> Self {
+        Self::Unsupported {
+            what: what.into(),
+            lacking: "nf_tables (CONFIG_NF_TABLES)",
+        }
+    }
+
     pub(super) fn io(what: &str, source: impl Into<io::Error>) -> Self {
         Self::Io {
             what: what.to_owned(),

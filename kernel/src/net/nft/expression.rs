@@ -4,23 +4,18 @@
 //! the `nft` program, a field of an IP header brings the test for that protocol with it where the family sees others,
 //! and a prefix that ends on a byte loads only the bytes that it covers.
 
-use super::object::{Family, Set};
-use super::value::{Key, Type, Value};
+use super::object::Set;
+use super::value::{Key, Type};
 use super::verdict::Verdict;
 use ipnetwork::IpNetwork;
-use netlink_packet_core::DefaultNla;
-use netlink_packet_netfilter::nftables::{
-    Bitwise, Cmp, DataAttribute, Expressions, Immediate, Lookup, Meta, MetaKey, Operator, Payload,
-    Register, Verdict as VerdictCode, VerdictAttribute,
-};
-use std::net::IpAddr;
+use std::fmt;
 
 /// Packet fields, loaded one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector(Vec<Field>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Iifname,
     Oifname,
     L4proto,
@@ -77,13 +72,27 @@ pub fn concat<const PARTS: usize>(parts: [Selector; PARTS]) -> Selector {
 }
 
 impl Field {
-    const fn type_of(self) -> Type {
+    pub(super) const fn type_of(self) -> Type {
         match self {
             Self::Iifname | Self::Oifname => Type::Ifname,
             Self::L4proto => Type::InetProto,
             Self::EtherSaddr => Type::EtherAddr,
             Self::IpSaddr | Self::IpDaddr => Type::Ipv4Addr,
             Self::Ip6Saddr | Self::Ip6Daddr => Type::Ipv6Addr,
+        }
+    }
+
+    /// The field as `nft` names it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Iifname => "iifname",
+            Self::Oifname => "oifname",
+            Self::L4proto => "meta l4proto",
+            Self::EtherSaddr => "ether saddr",
+            Self::IpSaddr => "ip saddr",
+            Self::IpDaddr => "ip daddr",
+            Self::Ip6Saddr => "ip6 saddr",
+            Self::Ip6Daddr => "ip6 daddr",
         }
     }
 }
@@ -127,44 +136,50 @@ impl Selector {
 
     /// `iifname @guarded`.
     pub fn is_in(self, set: Set<'_>) -> Expression {
-        Expression(Statement::Lookup {
-            selector: self,
-            set: set.name.to_owned(),
-            key: set.key.to_vec(),
-            inverted: false,
-        })
+        self.look_up(set, Found::Matches)
     }
 
     /// `iifname . ether saddr != @allowed`.
     pub fn not_in(self, set: Set<'_>) -> Expression {
-        Expression(Statement::Lookup {
-            selector: self,
-            set: set.name.to_owned(),
-            key: set.key.to_vec(),
-            inverted: true,
-        })
+        self.look_up(set, Found::Differs)
     }
 
     /// `ip saddr vmap @pods4`: the verdict that the map holds decides, if it holds one.
     pub fn vmap(self, map: Set<'_>) -> Expression {
-        Expression(Statement::VerdictMap {
+        self.look_up(map, Found::Decides)
+    }
+
+    fn look_up(self, set: Set<'_>, found: Found) -> Expression {
+        Expression(Statement::Lookup {
             selector: self,
-            map: map.name.to_owned(),
-            key: map.key.to_vec(),
+            set: set.name.to_owned(),
+            key: set.key.to_vec(),
+            found,
         })
     }
 
-    fn types(&self) -> Vec<Type> {
+    pub(super) fn fields(&self) -> &[Field] {
+        &self.0
+    }
+
+    pub(super) fn types(&self) -> Vec<Type> {
         self.0.iter().map(|field| field.type_of()).collect()
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|field| field.name()).collect();
+        f.write_str(&names.join(" . "))
     }
 }
 
 /// One condition or the end of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expression(Statement);
+pub struct Expression(pub(super) Statement);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Statement {
+pub(super) enum Statement {
     Compare {
         selector: Selector,
         key: Key,
@@ -179,17 +194,20 @@ enum Statement {
         selector: Selector,
         set: String,
         key: Vec<Type>,
-        inverted: bool,
-    },
-    VerdictMap {
-        selector: Selector,
-        map: String,
-        key: Vec<Type>,
+        found: Found,
     },
     Verdict(Verdict),
     Masquerade {
         fully_random: bool,
     },
+}
+
+/// What it means that a set or map has an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Matches,
+    Differs,
+    Decides,
 }
 
 impl From<Verdict> for Expression {

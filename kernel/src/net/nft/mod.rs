@@ -9,10 +9,16 @@
 
 mod attributes;
 mod batch;
+mod connection;
 mod element;
 mod error;
 mod expression;
+mod lower;
+mod message;
 mod object;
+mod reading;
+mod reply;
+mod request;
 mod rule;
 mod socket;
 mod userdata;
@@ -20,13 +26,14 @@ mod value;
 mod verdict;
 
 pub use batch::Batch;
-pub use element::{Data, Element};
+pub use element::{Data, Element, RawElement};
 pub use error::{Error, Malformed};
 pub use expression::{
     Expression, Selector, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr,
     l4proto, masquerade, masquerade_fully_random, oifname,
 };
 pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
+pub use reply::{Answer, Refusal, Reply, parse_replies};
 pub use rule::{Rule, Term};
 pub use socket::Socket;
 pub use value::{Key, Type, Value};

@@ -3,7 +3,11 @@
 //! They are plain values, cheap to copy and possible as constants, and print themselves as `nft` would name them.
 
 use super::value::Type;
+use netlink_packet_netfilter::nftables::InetHookNumber;
 use std::fmt;
+
+/// The longest name the kernel has room for, in bytes.
+const LONGEST_NAME: usize = 255;
 
 /// Which packets a table sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +116,16 @@ pub enum Kind<'a> {
     VerdictMap,
 }
 
+impl<'a> Kind<'a> {
+    /// The types of the values it holds, beside keys and verdicts.
+    pub(super) const fn value(self) -> &'a [Type] {
+        match self {
+            Self::Map(types) => types,
+            Self::Set | Self::VerdictMap => &[],
+        }
+    }
+}
+
 /// A named set or map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Set<'a> {
@@ -168,6 +182,22 @@ impl Hook {
     pub const BRIDGE_DSTNAT: i32 = -300;
 }
 
+impl Hook {
+    /// The type of the chain, the place and the priority.
+    pub(super) const fn parts(self) -> (&'static str, InetHookNumber, i32) {
+        match self {
+            Self::FilterPrerouting(priority) => ("filter", InetHookNumber::PreRouting, priority),
+            Self::FilterInput(priority) => ("filter", InetHookNumber::LocalIn, priority),
+            Self::FilterForward(priority) => ("filter", InetHookNumber::Forward, priority),
+            Self::FilterOutput(priority) => ("filter", InetHookNumber::LocalOut, priority),
+            Self::FilterPostrouting(priority) => ("filter", InetHookNumber::PostRouting, priority),
+            Self::NatPrerouting(priority) => ("nat", InetHookNumber::PreRouting, priority),
+            Self::NatOutput(priority) => ("nat", InetHookNumber::LocalOut, priority),
+            Self::NatPostrouting(priority) => ("nat", InetHookNumber::PostRouting, priority),
+        }
+    }
+}
+
 /// What happens to a packet that falls off the end of a base chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Policy {
@@ -175,4 +205,47 @@ pub enum Policy {
     Accept,
     /// It is gone.
     Drop,
+}
+
+/// An object that a request can be about.
+pub(super) trait Named {
+    fn family(&self) -> Family;
+
+    /// Why no object can have such a name, if none can.
+    fn fault(&self) -> Option<String>;
+}
+
+impl Named for Table<'_> {
+    fn family(&self) -> Family {
+        self.family
+    }
+
+    fn fault(&self) -> Option<String> {
+        name_fault(self.name)
+    }
+}
+
+impl Named for Chain<'_> {
+    fn family(&self) -> Family {
+        self.table.family
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.table.fault().or_else(|| name_fault(self.name))
+    }
+}
+
+impl Named for Set<'_> {
+    fn family(&self) -> Family {
+        self.table.family
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.table.fault().or_else(|| name_fault(self.name))
+    }
+}
+
+pub(super) fn name_fault(name: &str) -> Option<String> {
+    let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains('\0');
+    (!fits).then(|| format!("{name:?} is not a name of nf_tables (1 to {LONGEST_NAME} bytes)"))
 }

@@ -1,16 +1,27 @@
 //! Rules as the kernel keeps them, including those that other programs made.
 
+use super::attributes::{Attributes, string};
+use super::error::Malformed;
+use super::userdata;
 use super::verdict::Verdict;
+
+const TABLE: u16 = 1;
+const CHAIN: u16 = 2;
+const HANDLE: u16 = 3;
+const EXPRESSIONS: u16 = 4;
+const USERDATA: u16 = 7;
 
 /// A rule of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// What the rule is deleted by.
     pub handle: u64,
-    /// Its comment, as `nft` or as the comment match of iptables-nft keeps one.
+    /// Its comment, as `nft` or as the comment match of iptables keeps one.
     pub comment: Option<String>,
     /// What it is made of, in order.
     pub terms: Vec<Term>,
+    pub(super) table: String,
+    pub(super) chain: String,
 }
 
 /// One expression of a rule, of any kind.
@@ -34,4 +45,61 @@ impl Rule {
             .iter()
             .filter_map(|term| term.verdict.as_ref()?.target())
     }
+
+    pub(super) fn read(rule: Attributes<'_>) -> Result<Self, Malformed> {
+        let handle = rule
+            .u64(HANDLE)?
+            .ok_or(Malformed::Lacking("rule", "handle"))?;
+        let mut comment = rule.find(USERDATA)?.and_then(userdata::comment);
+        let mut terms = Vec::new();
+        if let Some(expressions) = rule.nested(EXPRESSIONS)? {
+            for expression in expressions.iter() {
+                let expression = Attributes::new("rule", expression?.1);
+                let term = Term::read(expression)?;
+                if comment.is_none() && term.name == "match" {
+                    comment = match_comment(expression)?;
+                }
+                terms.push(term);
+            }
+        }
+        let table = rule.string(TABLE)?.unwrap_or_default();
+        let chain = rule.string(CHAIN)?.unwrap_or_default();
+        Ok(Self {
+            handle,
+            comment,
+            terms,
+            table,
+            chain,
+        })
+    }
+}
+
+const NAME: u16 = 1;
+const DATA: u16 = 2;
+
+impl Term {
+    fn read(expression: Attributes<'_>) -> Result<Self, Malformed> {
+        const VALUE: u16 = 2;
+        let name = expression
+            .string(NAME)?
+            .ok_or(Malformed::Lacking("expression", "name"))?;
+        let value = match expression.nested(DATA)? {
+            Some(data) if name == "immediate" => data.nested(VALUE)?,
+            _ => None,
+        };
+        let verdict = value.map(Verdict::from_data).transpose()?.flatten();
+        Ok(Self { name, verdict })
+    }
+}
+
+/// The text of `-m comment`, if the match is one.
+fn match_comment(expression: Attributes<'_>) -> Result<Option<String>, Malformed> {
+    const INFO: u16 = 3;
+    let Some(data) = expression.nested(DATA)? else {
+        return Ok(None);
+    };
+    if data.string(NAME)?.as_deref() != Some("comment") {
+        return Ok(None);
+    }
+    Ok(data.find(INFO)?.map(string))
 }

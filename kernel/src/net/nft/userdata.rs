@@ -1,15 +1,30 @@
-//! Comments, in the form that the `nft` program keeps and prints.
+//! What the `nft` program keeps beside objects: comments, and how the values in a set are to be printed.
 //!
-//! The kernel stores them uninterpreted as "user data": a type byte, a length byte and the text with its NUL. Type 0 is
-//! the comment, of rules and of elements alike.
+//! The kernel stores it uninterpreted as "user data": entries of a type byte, a length byte and that many bytes. Of
+//! rules and of elements, type 0 is the comment, with a NUL at its end.
+
+use super::value::Type;
 
 const COMMENT: u8 = 0;
 
-/// The longest comment the kernel has room for, in bytes. `nft` prints it whole, but reads no more than 128 back from
-/// its own listing.
-pub(super) const LONGEST: usize = 253;
+/// The longest comment that an element has room for, in bytes: the kernel counts what stands beside an element in one
+/// byte. `nft` prints it whole, but reads no more than 128 back from its own listing.
+const LONGEST: usize = 251;
 
-/// The comment as user data. It must be no longer than [`LONGEST`] and without NUL.
+/// Why the comment cannot be kept, if it cannot.
+pub(super) fn fault(comment: &str) -> Option<String> {
+    if comment.len() > LONGEST {
+        let length = comment.len();
+        return Some(format!(
+            "its comment has {length} bytes and may have {LONGEST}: {comment:?}"
+        ));
+    }
+    comment
+        .contains('\0')
+        .then(|| format!("its comment contains a NUL: {comment:?}"))
+}
+
+/// The comment as user data.
 pub(super) fn with_comment(comment: &str) -> Vec<u8> {
     let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
     let mut data = vec![COMMENT, length];
@@ -28,6 +43,27 @@ pub(super) fn comment(mut data: &[u8]) -> Option<String> {
         data = next;
     }
     None
+}
+
+/// The user data of a set: without it `nft` takes the names of interfaces for numbers, and prints none.
+pub(super) fn of_set(key: &[Type], data: &[Type]) -> Vec<u8> {
+    const KEY_BYTE_ORDER: u8 = 0;
+    const DATA_BYTE_ORDER: u8 = 1;
+    let entry = |kind, order: u32| [&[kind, 4][..], &order.to_ne_bytes()].concat();
+    [
+        entry(KEY_BYTE_ORDER, byte_order(key)),
+        entry(DATA_BYTE_ORDER, byte_order(data)),
+    ]
+    .concat()
+}
+
+/// The number that `nft` has for the order of a value's bytes; a concatenation has none.
+const fn byte_order(types: &[Type]) -> u32 {
+    match types {
+        [Type::Ifname] => 1,
+        [_] => 2,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,11 @@ pub(super) fn length(types: &[Type]) -> usize {
     }
 }
 
+/// A length as the kernel wants it; nothing here is ever so long that it does not fit.
+pub(super) fn u32_of(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 /// One part of a key or of a map's value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Value {

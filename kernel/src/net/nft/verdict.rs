@@ -1,5 +1,8 @@
 //! What becomes of a packet.
 
+use super::attributes::Attributes;
+use super::error::Malformed;
+use super::object::name_fault;
 use std::fmt;
 
 /// The end of a rule, or the data of an element in a verdict map.
@@ -51,8 +54,28 @@ impl Verdict {
         }
     }
 
-    /// The verdict of this number and target; none when one that needs a target has none.
-    pub(super) fn read(code: i32, target: Option<String>) -> Option<Self> {
+    /// Why no packet can go there, if none can.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.target().and_then(name_fault)
+    }
+
+    /// The verdict in an attribute of data, if it holds one.
+    pub(super) fn from_data(data: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        const VERDICT: u16 = 2;
+        const CODE: u16 = 1;
+        const CHAIN: u16 = 2;
+        let Some(verdict) = data.nested(VERDICT)? else {
+            return Ok(None);
+        };
+        let code = verdict
+            .u32(CODE)?
+            .ok_or(Malformed::Lacking("verdict", "code"))?;
+        let code = i32::from_ne_bytes(code.to_ne_bytes());
+        let read = Self::read(code, verdict.string(CHAIN)?);
+        read.map(Some).ok_or(Malformed::Lacking("verdict", "chain"))
+    }
+
+    fn read(code: i32, target: Option<String>) -> Option<Self> {
         Some(match code {
             0 => Self::Drop,
             1 => Self::Accept,
