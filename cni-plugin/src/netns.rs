@@ -1,19 +1,20 @@
 //! The container's namespace, looked at before anything is made.
 //!
 //! The path is opened without opening what it names (`O_PATH`), so a FIFO or a device does not
-//! hold the plugin up. What it names is told by the kernel's own name for it, `net:[<inode>]`:
-//! no path can look like that. The reference compares with the plugin's own namespace only after
-//! the verb, when everything is already made there.
+//! hold the plugin up. That it is a namespace is told by the filesystem it lives on, whether it is
+//! a bind mount or a process's own link. The reference compares with the plugin's own namespace
+//! only after the verb, when everything is already made there.
 
 use crate::{Call, Error};
 use cni::Verb;
-use rustix::fs::{Mode, OFlags, Stat, fstat, open, stat};
+use rustix::fs::{Mode, OFlags, Stat, fstat, fstatfs, open, stat};
 use rustix::io::Errno;
-use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+/// NSFS_MAGIC of linux/magic.h.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// Checks the call's namespace as far as its verb depends on it.
 pub fn check(call: &Call) -> Result<(), Error> {
@@ -53,7 +54,7 @@ fn inspect(path: &Path) -> io::Result<Found> {
         Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Found::SomethingElse),
         Err(errno) => return Err(errno.into()),
     };
-    if !is_netns(&file)? {
+    if !is_namespace(&file)? {
         return Ok(Found::SomethingElse);
     }
     let own = stat("/proc/self/ns/net")?;
@@ -64,11 +65,150 @@ fn inspect(path: &Path) -> io::Result<Found> {
     })
 }
 
-fn is_netns(file: &OwnedFd) -> io::Result<bool> {
-    let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    Ok(name.as_os_str().as_bytes().starts_with(b"net:["))
+/// Of the several kinds of namespace, only the network's can be entered as such; that shows then.
+fn is_namespace(file: &OwnedFd) -> io::Result<bool> {
+    Ok(fstatfs(file)?.f_type == NSFS_MAGIC)
 }
 
 const fn same(one: &Stat, other: &Stat) -> bool {
     one.st_dev == other.st_dev && one.st_ino == other.st_ino
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Environment;
+    use cni::Code;
+    use std::fs;
+    use std::io::{BufRead, BufReader};
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process in a network namespace of its own, until it is dropped. It has bound that
+    /// namespace to a file, as runtimes do, in a mount namespace that ends with it.
+    struct Pod {
+        process: Child,
+        folder: tempfile::TempDir,
+    }
+
+    impl Pod {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let bind = "touch bound; mount --bind /proc/self/ns/net bound; echo ready; exec cat";
+            let process = Command::new("unshare")
+                .args(["--net", "--mount", "sh", "-ec", bind])
+                .current_dir(&folder)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pod = Self { process, folder };
+            let mut line = String::new();
+            let stdout = pod.process.stdout.as_mut().unwrap();
+            BufReader::new(stdout).read_line(&mut line).unwrap();
+            assert_eq!(line, "ready\n");
+            pod
+        }
+
+        fn link(&self) -> PathBuf {
+            format!("/proc/{}/ns/net", self.process.id()).into()
+        }
+
+        fn bound(&self) -> PathBuf {
+            let root = PathBuf::from(format!("/proc/{}/root", self.process.id()));
+            let path = self.folder.path().join("bound");
+            root.join(path.strip_prefix("/").unwrap())
+        }
+    }
+
+    impl Drop for Pod {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    fn checked(verb: &str, path: &Path, netns_override: Option<&str>) -> Result<(), Code> {
+        let call = Call::read(&Environment {
+            command: Some(verb.into()),
+            container_id: Some("a".into()),
+            netns: Some(path.into()),
+            ifname: Some("eth0".into()),
+            netns_override: netns_override.map(Into::into),
+            ..Environment::default()
+        });
+        check(&call.unwrap()).map_err(|error| {
+            assert!(error.to_string().contains("CNI_NETNS"), "{error}");
+            assert!(
+                error.to_string().contains(path.to_str().unwrap()),
+                "{error}"
+            );
+            error.code()
+        })
+    }
+
+    #[test]
+    fn another_network_namespace_is_what_every_verb_wants() {
+        let pod = Pod::new();
+        for verb in ["ADD", "DEL", "CHECK"] {
+            assert_eq!(checked(verb, &pod.link(), None), Ok(()), "{verb}");
+            assert_eq!(checked(verb, &pod.bound(), None), Ok(()), "{verb}");
+        }
+    }
+
+    #[test]
+    fn the_plugins_own_namespace_is_refused_by_every_verb_but_for_the_override() {
+        let own = Path::new("/proc/self/ns/net");
+        for verb in ["ADD", "DEL", "CHECK"] {
+            assert_eq!(
+                checked(verb, own, None),
+                Err(Code::InvalidEnvironment),
+                "{verb}"
+            );
+            assert_eq!(checked(verb, own, Some("1")), Ok(()), "{verb}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_namespace_is_refused_unless_it_is_to_be_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let lookalike = folder.path().join("net:[1]");
+        fs::write(&lookalike, "").unwrap();
+        for path in [file.join("x"), file, fifo, lookalike, folder.path().into()] {
+            assert_eq!(
+                checked("ADD", &path, None),
+                Err(Code::InvalidEnvironment),
+                "{path:?}"
+            );
+            assert_eq!(
+                checked("CHECK", &path, None),
+                Err(Code::InvalidEnvironment),
+                "{path:?}"
+            );
+            assert_eq!(
+                checked("ADD", &path, Some("1")),
+                Err(Code::InvalidEnvironment)
+            );
+            assert_eq!(checked("DEL", &path, None), Ok(()), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_gone_is_unknown_and_can_be_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        assert_eq!(checked("ADD", &gone, None), Err(Code::UnknownContainer));
+        assert_eq!(checked("CHECK", &gone, None), Err(Code::UnknownContainer));
+        assert_eq!(checked("DEL", &gone, None), Ok(()));
+    }
 }
