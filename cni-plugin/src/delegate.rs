@@ -135,3 +135,6 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,179 @@ fn folders(path: &OsStr) -> Vec<PathBuf> {
 fn is_yes(value: &OsStr) -> bool {
     value == "1" || value.eq_ignore_ascii_case("true")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cni::Code;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn set(variables: &[(&str, &str)]) -> Environment {
+        let mut environment = Environment::default();
+        for (name, value) in variables {
+            let place = match *name {
+                COMMAND => &mut environment.command,
+                CONTAINER_ID => &mut environment.container_id,
+                NETNS => &mut environment.netns,
+                IFNAME => &mut environment.ifname,
+                ARGS => &mut environment.args,
+                PATH => &mut environment.path,
+                other => panic!("{other}"),
+            };
+            *place = Some(value.into());
+        }
+        environment
+    }
+
+    fn whole(verb: &str) -> Environment {
+        set(&[
+            (COMMAND, verb),
+            (CONTAINER_ID, "pod-1"),
+            (NETNS, "/run/netns/a"),
+            (IFNAME, "eth0"),
+            (PATH, "/opt/cni/bin:/usr/lib/cni"),
+        ])
+    }
+
+    #[test]
+    fn a_call_has_what_its_verb_is_about() {
+        for (verb, one_attachment) in [
+            ("ADD", true),
+            ("DEL", true),
+            ("CHECK", true),
+            ("GC", false),
+            ("STATUS", false),
+            ("VERSION", false),
+        ] {
+            let call = Call::read(&whole(verb)).unwrap();
+            assert_eq!(call.verb.as_str(), verb);
+            assert_eq!(call.attachment.is_some(), one_attachment, "{verb}");
+            assert_eq!(call.netns.is_some(), one_attachment, "{verb}");
+            assert_eq!(
+                call.path,
+                [PathBuf::from("/opt/cni/bin"), "/usr/lib/cni".into()]
+            );
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named_at_once() {
+        for (variables, text) in [
+            (
+                &[(COMMAND, "ADD")][..],
+                "missing in the environment: CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME; \
+                 ADD needs CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME",
+            ),
+            (
+                &[(COMMAND, "CHECK"), (CONTAINER_ID, "a"), (IFNAME, "e/0")],
+                "missing in the environment: CNI_NETNS; \
+                 CHECK needs CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME",
+            ),
+            (
+                &[(COMMAND, "DEL"), (NETNS, "/x")],
+                "missing in the environment: CNI_CONTAINERID, CNI_IFNAME; \
+                 DEL needs CNI_CONTAINERID, CNI_IFNAME",
+            ),
+            (
+                &[(COMMAND, "GC")],
+                "missing in the environment: CNI_PATH; GC needs CNI_PATH",
+            ),
+            (
+                &[(PATH, "/x")],
+                "CNI_COMMAND is missing in the environment: wanted ADD, DEL, CHECK, GC, STATUS \
+                 or VERSION",
+            ),
+            (
+                &[(COMMAND, "add")],
+                "CNI_COMMAND is \"add\", which is not one of ADD, DEL, CHECK, GC, STATUS, VERSION",
+            ),
+        ] {
+            let error = Call::read(&set(variables)).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidEnvironment, "{text}");
+            assert_eq!(error.to_string(), text);
+        }
+        for verb in ["STATUS", "VERSION"] {
+            assert!(Call::read(&set(&[(COMMAND, verb)])).is_ok(), "{verb}");
+        }
+        let without_netns = set(&[(COMMAND, "DEL"), (CONTAINER_ID, "a"), (IFNAME, "eth0")]);
+        assert_eq!(Call::read(&without_netns).unwrap().netns, None);
+    }
+
+    #[test]
+    fn names_that_cannot_be_used_are_named_with_the_reason() {
+        for (id, ifname, text) in [
+            (
+                "../a",
+                "eth0",
+                r#"CNI_CONTAINERID "../a" cannot be used: it starts with '.' instead of a letter or digit"#,
+            ),
+            (
+                "a b",
+                "eth0",
+                r#"CNI_CONTAINERID "a b" cannot be used: it contains ' '"#,
+            ),
+            (
+                "a",
+                "a-long-interface",
+                r#"CNI_IFNAME "a-long-interface" cannot be used: it is longer than 15 bytes"#,
+            ),
+            (
+                "a",
+                "..",
+                r#"CNI_IFNAME ".." cannot be used: it is a directory's own name"#,
+            ),
+        ] {
+            for verb in ["ADD", "DEL", "CHECK"] {
+                let mut environment = whole(verb);
+                environment.container_id = Some(id.into());
+                environment.ifname = Some(ifname.into());
+                let error = Call::read(&environment).unwrap_err();
+                assert_eq!(error.code(), Code::InvalidEnvironment);
+                assert_eq!(error.to_string(), text);
+            }
+        }
+        let mut environment = whole("ADD");
+        environment.ifname = Some(OsStr::from_bytes(b"eth\xff").to_owned());
+        let error = Call::read(&environment).unwrap_err();
+        assert_eq!(error.to_string(), "CNI_IFNAME is not UTF-8");
+    }
+
+    #[test]
+    fn bad_arguments_stop_only_what_makes_something() {
+        let read = |verb, args: &str| {
+            let mut environment = whole(verb);
+            environment.args = Some(args.into());
+            Call::read(&environment).map_err(|error| error.code())
+        };
+        let refused = Err(Code::InvalidEnvironment);
+        for (verb, malformed, unknown) in [
+            ("ADD", true, true),
+            ("CHECK", true, false),
+            ("DEL", false, false),
+            ("GC", false, false),
+        ] {
+            assert_eq!(read(verb, "IP=10.1.0.7;oops").is_err(), malformed, "{verb}");
+            assert_eq!(read(verb, "IP=10.1.0.7;A=b").is_err(), unknown, "{verb}");
+            let call = read(verb, "IP=10.1.0.7;MAC=02:00:00:00:00:07").unwrap();
+            assert_eq!(call.args.get("IP"), Some("10.1.0.7"));
+        }
+        assert_eq!(read("ADD", "A=b"), refused);
+        assert_eq!(
+            read("DEL", "oops;IP=10.1.0.7").unwrap().args.get("IP"),
+            Some("10.1.0.7")
+        );
+    }
+
+    #[test]
+    fn an_override_is_one_or_true() {
+        for (value, yes) in [
+            ("1", true),
+            ("TRUE", true),
+            ("True", true),
+            ("0", false),
+            ("yes", false),
+        ] {
+            assert_eq!(is_yes(OsStr::new(value)), yes, "{value}");
+        }
+    }
+}

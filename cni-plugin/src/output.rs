@@ -84,3 +84,24 @@ fn indented(value: &Value) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_four_spaces_and_texts_stay_as_they_are() {
+        let value = json!({"a": [{"b": "x\n  y"}], "c": {}, "d": []});
+        let expected = r#"{
+    "a": [
+        {
+            "b": "x\n  y"
+        }
+    ],
+    "c": {},
+    "d": []
+}
+"#;
+        assert_eq!(indented(&value), expected);
+    }
+}

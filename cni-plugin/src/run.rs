@@ -79,3 +79,6 @@ fn add(plugin: &Plugin, request: &Request) -> Result<Answer, cni::Error> {
         error.into()
     })
 }
+
+#[cfg(test)]
+mod tests;

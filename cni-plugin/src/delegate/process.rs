@@ -94,6 +94,12 @@ impl Process {
         Ok(process)
     }
 
+    /// The child's process id.
+    #[cfg(test)]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the child has ended, by itself or because it is made to: when `stop` becomes
     /// readable, or the deadline, counted from the start, has passed.
     pub fn wait(&mut self, deadline: Duration, stop: Option<BorrowedFd<'_>>) -> io::Result<Ended> {
