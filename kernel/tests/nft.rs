@@ -3,6 +3,9 @@
 //! The judge is `nft list ruleset`, run in that namespace: what we build must be, to the letter, what its language
 //! would have built.
 
+// The lint spares tests, but not what they share.
+#![allow(clippy::expect_used)]
+
 use kernel::net::nft::{
     Batch, Chain, Data, Element, Error, Family, Hook, Key, Policy, Set, Socket, Table, Type, Value,
     Verdict, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, l4proto,
@@ -414,6 +417,43 @@ fn a_chain_in_use_cannot_be_deleted() {
 }
 
 #[test]
+fn what_is_there_already_stays_as_it_is() {
+    in_a_namespace(|mut socket| {
+        let mut batch = masquerading();
+        batch.add_element(PODS4, &pod(1));
+        socket.commit(&batch).expect("commit");
+        let before = ruleset();
+        let mut again = Batch::new();
+        again
+            .add_table(MASQUERADE)
+            .add_chain(LEAVING)
+            .add_chain(POSTROUTING);
+        again.flush_chain(LEAVING).flush_chain(POSTROUTING);
+        socket.commit(&again).expect("commit");
+        socket.commit(&masquerading()).expect("commit");
+        assert_eq!(ruleset(), before);
+
+        let mut others = [Batch::new(), Batch::new(), Batch::new()];
+        others[0].add_new_table(MASQUERADE);
+        others[1].add_new_chain(LEAVING);
+        others[2].add_set(MASQUERADE.set("pods4", &[Type::Ipv6Addr]));
+        for other in others {
+            let refused = socket.commit(&other).expect_err("is there");
+            assert!(refused.already_exists(), "{refused}");
+        }
+        let mut other = Batch::new();
+        other.add_base_chain(
+            POSTROUTING,
+            Hook::NatPostrouting(Hook::SRCNAT + 1),
+            Policy::Accept,
+        );
+        let refused = socket.commit(&other).expect_err("another hook");
+        assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+        assert_eq!(ruleset(), before);
+    });
+}
+
+#[test]
 fn an_element_is_replaced_in_one_transaction() {
     in_a_namespace(|mut socket| {
         let mut batch = masquerading();
@@ -445,7 +485,8 @@ fn an_element_is_replaced_in_one_transaction() {
 #[test]
 fn what_no_kernel_would_take_is_refused_before_it_is_asked() {
     in_a_namespace(|mut socket| {
-        let cases: [(fn(&mut Batch), &str); 5] = [
+        type Change = fn(&mut Batch);
+        let cases: [(Change, &str); 5] = [
             (
                 |batch| {
                     batch.add_element(

@@ -73,7 +73,7 @@ mod tests {
         error.extend([8u16.to_ne_bytes(), OFFSET.to_ne_bytes()].concat());
         error.extend(20u32.to_ne_bytes());
         error.extend(
-            [(words.len() + 5) as u16, MESSAGE]
+            [u16::try_from(words.len() + 5).expect("short"), MESSAGE]
                 .map(u16::to_ne_bytes)
                 .concat(),
         );

@@ -95,7 +95,7 @@ impl Batch {
         self.chain(chain, NEW, Vec::new())
     }
 
-    /// Adds a chain that sees packets by itself. One that is there already with another hook is refused as existing.
+    /// Adds a chain that sees packets by itself. One that is there already with another hook is refused.
     pub fn add_base_chain(&mut self, chain: Chain<'_>, hook: Hook, policy: Policy) -> &mut Self {
         let (kind, number, priority) = hook.parts();
         let policy = match policy {
@@ -104,7 +104,7 @@ impl Batch {
         };
         let base = vec![
             ChainAttribute::Hook(vec![
-                HookAttribute::Number(HookNumber::Inet(number.into())),
+                HookAttribute::Number(HookNumber::Inet(number)),
                 HookAttribute::Priority(u32::from_ne_bytes(priority.to_ne_bytes())),
             ]),
             ChainAttribute::Policy(policy),

@@ -7,6 +7,33 @@
 //! Requests are built from netlink-packet-netfilter's types. Replies are not read with that crate, whose parser indexes
 //! unchecked into nested attributes: here every byte that the kernel sends is looked at before it is used.
 
+//!
+//! ```no_run
+//! use kernel::net::nft::{
+//!     Batch, Chain, Element, Error, Family, Hook, Policy, Set, Socket, Table, Type, Value, Verdict, ip_saddr, masquerade,
+//! };
+//!
+//! const TABLE: Table = Table::new(Family::Inet, "hawser_masquerade");
+//! const PODS: Set = TABLE.verdict_map("pods4", &[Type::Ipv4Addr]);
+//! const LEAVING: Chain = TABLE.chain("leaving");
+//! const POSTROUTING: Chain = TABLE.chain("postrouting");
+//!
+//! let mut batch = Batch::new();
+//! batch
+//!     .add_table(TABLE)
+//!     .add_set(PODS)
+//!     .add_chain(LEAVING)
+//!     .add_base_chain(POSTROUTING, Hook::NatPostrouting(Hook::SRCNAT), Policy::Accept)
+//!     .add_rule(LEAVING, [masquerade()])
+//!     .add_rule(POSTROUTING, [ip_saddr().vmap(PODS)]);
+//! let pod = Element::new(Value::Ipv4([10, 1, 0, 7].into()))
+//!     .holding(Verdict::Goto(LEAVING.name.into()))
+//!     .comment("podnet/c7/eth0");
+//! batch.add_new_element(PODS, &pod);
+//! Socket::open()?.commit(&batch)?;
+//! # Ok::<(), Error>(())
+//! ```
+
 mod attributes;
 mod batch;
 mod connection;

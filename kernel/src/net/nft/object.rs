@@ -74,6 +74,9 @@ impl<'a> Table<'a> {
     }
 
     /// A map of this table from keys to verdicts.
+    ///
+    /// While verdicts lead to chains, the kernel looks at every element whenever one is added, about 20 ns each, to
+    /// rule out loops. Where that is too much, a set per chain is not looked at.
     pub const fn verdict_map(self, name: &'a str, key: &'a [Type]) -> Set<'a> {
         Set {
             table: self,

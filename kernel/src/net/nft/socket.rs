@@ -60,7 +60,7 @@ impl Socket {
 
     fn try_commit(&mut self, batch: &Batch, messages: &mut Messages) -> Result<(), Error> {
         let last = messages.count() - 2;
-        let what = &batch.phrases[last];
+        let what = batch.phrases.get(last).map_or("", String::as_str);
         let first = self.connection.send(messages, Some(last), what)?;
         let mut refused = None;
         loop {
