@@ -1,0 +1,267 @@
+//! Which addresses a holder has: an open-addressed hash table in a file.
+//!
+//! A lookup reads one stretch of the file whatever the table's size. Slots are 32 bytes, a key and an address; probing is
+//! linear, the table at most half full, and a removal shifts the entries behind it back, so no tombstones pile up. The
+//! file begins with a header that is not this module's.
+
+use super::key::Key;
+use crate::address::Address;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+const SLOT: usize = 32;
+/// How many slots are read at once: a run is rarely longer, as the table is at most half full.
+const STRETCH: usize = 32;
+const SMALLEST: u64 = 1024;
+
+/// One holder's one address.
+pub(super) type Entry = (Key, Address);
+
+/// The table, in its file.
+#[derive(Debug)]
+pub(super) struct Table {
+    file: File,
+    /// Where the slots begin.
+    start: u64,
+    /// How many slots there are; a power of two.
+    slots: u64,
+    /// How many of them are used.
+    used: u64,
+}
+
+impl Table {
+    /// The table that was found in a file. Errors from it mean that the index is not to be trusted.
+    pub(super) const fn found(file: File, start: u64, slots: u64, used: u64) -> Self {
+        Self {
+            file,
+            start,
+            slots,
+            used,
+        }
+    }
+
+    /// Writes a table with room to grow.
+    pub(super) fn write(file: File, start: u64, entries: &[Entry]) -> io::Result<Self> {
+        let used = entries.len() as u64;
+        let slots = (used * 4).next_power_of_two().max(SMALLEST);
+        let length = usize::try_from(slots).map_err(io::Error::other)? * SLOT;
+        let mut bytes = vec![0; length];
+        for entry in entries {
+            let mut slot = home(entry.0, slots);
+            while get(&bytes, slot).is_some() {
+                slot = (slot + 1) % slots;
+            }
+            put(&mut bytes, slot, Some(*entry));
+        }
+        file.write_all_at(&bytes, start)?;
+        file.set_len(start + length as u64)?;
+        Ok(Self::found(file, start, slots, used))
+    }
+
+    /// The file, for the header.
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// How many slots there are, and how many are used.
+    pub(super) const fn size(&self) -> (u64, u64) {
+        (self.slots, self.used)
+    }
+
+    /// The addresses of a holder.
+    pub(super) fn addresses_of(&self, key: Key) -> io::Result<Vec<Address>> {
+        let run = self.run(home(key, self.slots))?;
+        let its = run.into_iter().filter(|entry| entry.0 == key);
+        Ok(its.map(|(_, address)| address).collect())
+    }
+
+    /// Adds an entry.
+    pub(super) fn insert(&mut self, entry: Entry) -> io::Result<()> {
+        if (self.used + 1) * 2 > self.slots {
+            self.grow()?;
+        }
+        let home = home(entry.0, self.slots);
+        let free = home + self.run(home)?.len() as u64;
+        self.put(free, Some(entry))?;
+        self.used += 1;
+        Ok(())
+    }
+
+    /// Removes an entry; one that is not there is removed.
+    pub(super) fn remove(&mut self, entry: Entry) -> io::Result<()> {
+        let from = home(entry.0, self.slots);
+        let run = self.run(from)?;
+        let Some(found) = run.iter().position(|other| *other == entry) else {
+            return Ok(());
+        };
+        // Each entry behind the hole that may live in the hole moves there, and leaves a hole.
+        let mut hole = found;
+        for (index, moved) in run.iter().enumerate().skip(found + 1) {
+            let position = from + index as u64;
+            let displaced = position.wrapping_sub(home(moved.0, self.slots)) % self.slots;
+            if displaced >= (index - hole) as u64 {
+                self.put(from + hole as u64, Some(*moved))?;
+                hole = index;
+            }
+        }
+        self.put(from + hole as u64, None)?;
+        self.used = self.used.saturating_sub(1);
+        Ok(())
+    }
+
+    fn grow(&mut self) -> io::Result<()> {
+        let mut bytes = vec![0; usize::try_from(self.slots).map_err(io::Error::other)? * SLOT];
+        self.file.read_exact_at(&mut bytes, self.start)?;
+        let entries: Vec<Entry> = (0..self.slots)
+            .filter_map(|slot| get(&bytes, slot))
+            .collect();
+        *self = Self::write(self.file.try_clone()?, self.start, &entries)?;
+        Ok(())
+    }
+
+    /// The entries from a slot to the next empty one.
+    fn run(&self, from: u64) -> io::Result<Vec<Entry>> {
+        let mut run = Vec::new();
+        let mut bytes = [0; SLOT * STRETCH];
+        while (run.len() as u64) < self.slots {
+            let position = (from + run.len() as u64) % self.slots;
+            let count = (STRETCH as u64).min(self.slots - position);
+            let part = usize::try_from(count).map_err(io::Error::other)? * SLOT;
+            let part = bytes.get_mut(..part).unwrap_or_default();
+            self.file.read_exact_at(part, self.offset(position))?;
+            for slot in 0..count {
+                match get(part, slot) {
+                    Some(entry) => run.push(entry),
+                    None => return Ok(run),
+                }
+            }
+        }
+        Err(io::Error::other("the table has no empty slot"))
+    }
+
+    fn put(&self, slot: u64, entry: Option<Entry>) -> io::Result<()> {
+        let mut bytes = [0; SLOT];
+        put(&mut bytes, 0, entry);
+        self.file
+            .write_all_at(&bytes, self.offset(slot % self.slots))
+    }
+
+    const fn offset(&self, slot: u64) -> u64 {
+        self.start + slot * SLOT as u64
+    }
+}
+
+/// The slot where the search for a key begins.
+fn home(key: Key, slots: u64) -> u64 {
+    let start = key.0.first_chunk().copied().unwrap_or_default();
+    u64::from_le_bytes(start) % slots
+}
+
+fn slot_bytes(slot: u64) -> Option<std::ops::Range<usize>> {
+    let start = usize::try_from(slot).ok()?.checked_mul(SLOT)?;
+    Some(start..start.checked_add(SLOT)?)
+}
+
+/// The entry of a slot; an empty one has a key of zeros, which no digest begins with.
+fn get(bytes: &[u8], slot: u64) -> Option<Entry> {
+    let bytes = bytes.get(slot_bytes(slot)?)?;
+    let key = Key(*bytes.first_chunk()?);
+    let address = Address::from_number(u128::from_le_bytes(*bytes.last_chunk()?));
+    (key.0 != [0; 16]).then_some((key, address))
+}
+
+fn put(bytes: &mut [u8], slot: u64, entry: Option<Entry>) {
+    let Some(bytes) = slot_bytes(slot).and_then(|range| bytes.get_mut(range)) else {
+        return;
+    };
+    let (key, address) = entry.map_or(([0; 16], 0), |(key, address)| (key.0, address.number()));
+    let (left, right) = bytes.split_at_mut(SLOT / 2);
+    left.copy_from_slice(&key);
+    right.copy_from_slice(&address.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const START: u64 = 64;
+
+    fn entry(home: u16, address: u8) -> Entry {
+        let mut key = [7; 16];
+        key[..8].copy_from_slice(&u64::from(home).to_le_bytes());
+        (Key(key), Address::from_number(address.into()))
+    }
+
+    fn found(table: &Table, key: Key) -> BTreeSet<Address> {
+        table.addresses_of(key).unwrap().into_iter().collect()
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Insert(u16, u8),
+        Remove(u16, u8),
+    }
+
+    /// Homes crowd around the end of the table, so that runs are long and wrap round.
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let op = (any::<bool>(), 1010_u16..1030, 0_u8..4).prop_map(|(insert, home, address)| {
+            if insert {
+                Op::Insert(home, address)
+            } else {
+                Op::Remove(home, address)
+            }
+        });
+        prop::collection::vec(op, 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_set(ops in ops()) {
+            let mut table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+            let mut model = BTreeSet::new();
+            for op in ops {
+                match op {
+                    Op::Insert(home, address) => {
+                        let entry = entry(home, address);
+                        if model.insert(entry) {
+                            table.insert(entry).unwrap();
+                        }
+                    }
+                    Op::Remove(home, address) => {
+                        let entry = entry(home, address);
+                        model.remove(&entry);
+                        table.remove(entry).unwrap();
+                    }
+                }
+            }
+            for home in 1010..1030 {
+                let key = entry(home, 0).0;
+                let expected = model.iter().filter(|entry| entry.0 == key).map(|entry| entry.1).collect();
+                prop_assert_eq!(found(&table, key), expected);
+            }
+            prop_assert_eq!(table.size().1, model.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_table_grows_and_keeps_everything() {
+        let mut table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+        for home in 0..5000 {
+            table.insert(entry(home, 1)).unwrap();
+        }
+        assert!(table.size().0 >= 10_000);
+        for home in 0..5000 {
+            assert_eq!(found(&table, entry(home, 0).0).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_an_error_and_no_panic() {
+        let table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+        table.file().set_len(100).unwrap();
+        assert!(table.addresses_of(entry(900, 0).0).is_err());
+    }
+}
