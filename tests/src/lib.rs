@@ -35,6 +35,7 @@ mod call;
 mod config;
 mod dump;
 mod host;
+mod packets;
 mod place;
 mod plugins;
 mod pod;

@@ -6,14 +6,9 @@ use crate::runtime::Attachment;
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a packet that should arrive may take, and how long one that must not arrive is waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A network namespace on a [`Host`](crate::Host), and a place to run things in.
 #[derive(Debug)]
@@ -60,27 +55,6 @@ impl Pod {
             std::fs::remove_file(&self.path)
         });
         removed.unwrap_or_else(|e| panic!("remove the namespace {}: {e}", self.path.display()));
-    }
-
-    /// Whether `address` answers one ping within half a second.
-    pub fn ping(&self, address: IpAddr) -> bool {
-        self.succeeds(&format!(
-            "ping -n -q -c 1 -W {} {address}",
-            PATIENCE.as_secs_f32()
-        ))
-    }
-
-    /// Sends a few bytes over TCP to `address`, which must be one of `server`'s, and returns the address from which
-    /// the server saw them come.
-    pub fn seen_by(&self, server: &Place, address: IpAddr) -> io::Result<IpAddr> {
-        let listener = server.run(|| TcpListener::bind((address, 0)))?;
-        let to = SocketAddr::new(address, listener.local_addr()?.port());
-        let mut client = self.run(|| TcpStream::connect_timeout(&to, PATIENCE))?;
-        let (mut session, peer) = listener.accept()?;
-        client.write_all(b"hello")?;
-        let mut heard = [0; 5];
-        session.read_exact(&mut heard)?;
-        Ok(peer.ip())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::pod::Pod;
+use crate::wait::eventually;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A neighbour of the host, with addresses of both families on the wire between them.
@@ -37,6 +38,15 @@ impl Uplink {
                 "ip address add {v4}/24 dev {link}; ip address add {v6}/64 dev {link} nodad; ip link set {link} up"
             ));
         }
+        // The kernel lets a link speak IPv6 some time after its carrier came, at the latest after a second.
+        eventually("host and outside reach each other", || {
+            Self::HOST.iter().all(|host| outside.ping(*host))
+        });
+        eventually("they do so both ways", || {
+            Self::OUTSIDE
+                .iter()
+                .all(|address| host.place().ping(*address))
+        });
         Self { outside }
     }
 }

@@ -82,7 +82,7 @@ fn a_dump_sees_each_kind_of_change() {
         ),
         (
             "echo 0 >/proc/sys/net/ipv6/conf/br0/accept_ra",
-            "~ host sysctl net/ipv6/conf/br0/accept_ra: \"1\" -> \"0\"",
+            "~ host sysctl net/ipv6/conf/br0 .accept_ra: \"1\" -> \"0\"",
         ),
         (
             "mkdir -p /var/lib/cni/networks/n; echo hello >/var/lib/cni/networks/n/10.0.0.2",

@@ -24,7 +24,7 @@ impl Diff {
         }
         for (name, new) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
             lines.push(match new {
-                Value::String(content) => format!("+ {name}: {content:?}"),
+                Value::String(content) => format!("+ {name}: {}", short(&format!("{content:?}"))),
                 _ => format!("+ {name}"),
             });
         }
@@ -61,8 +61,21 @@ fn changes(name: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
                 changes(&format!("{name} .{key}"), &old[key], &new[key], lines);
             }
         }
-        _ if old != new => lines.push(format!("~ {name}: {old} -> {new}")),
+        _ if old != new => lines.push(format!(
+            "~ {name}: {} -> {}",
+            short(&old.to_string()),
+            short(&new.to_string())
+        )),
         _ => {}
+    }
+}
+
+/// As much of a value as one can read.
+fn short(value: &str) -> String {
+    const READABLE: usize = 120;
+    match value.char_indices().nth(READABLE) {
+        Some((end, _)) => format!("{}... ({} bytes)", &value[..end], value.len()),
+        None => value.to_owned(),
     }
 }
 

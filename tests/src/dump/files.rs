@@ -26,7 +26,7 @@ impl Dump {
         }
     }
 
-    /// The files below `dir`, with their content.
+    /// The files below `dir`, with their content; directories come and go with them.
     pub(super) fn add_files(&mut self, dir: &Path) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -38,20 +38,24 @@ impl Dump {
             }
             if kind.is_dir() {
                 self.add_files(&path);
+            } else {
+                let content = kind
+                    .is_file()
+                    .then(|| std::fs::read(&path).unwrap_or_default());
+                let content =
+                    content.map_or(Value::Null, |bytes| json!(String::from_utf8_lossy(&bytes)));
+                self.insert(format!("file {}", path.display()), content);
             }
-            let content = kind
-                .is_file()
-                .then(|| std::fs::read(&path).unwrap_or_default());
-            let content =
-                content.map_or(Value::Null, |bytes| json!(String::from_utf8_lossy(&bytes)));
-            let noun = if kind.is_dir() { "directory" } else { "file" };
-            self.insert(format!("{noun} {}", path.display()), content);
         }
     }
 }
 
-/// Files that a plugin makes once and keeps, whatever comes and goes: locks, and host-local's cursors.
+/// Files that a plugin makes once and keeps, whatever comes and goes: locks, host-local's cursors, and its index, which
+/// is made anew from the reservations whenever it is missing.
 fn is_kept_on_purpose(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == "lock" || name == "xtables.lock" || name.starts_with("last_reserved_ip.")
+    path == Path::new("/run/hawser")
+        || name == "lock"
+        || name == "xtables.lock"
+        || name.starts_with("last_reserved_ip.")
 }

@@ -48,27 +48,32 @@ pub(super) fn objects(place: &Place) -> Objects {
     all
 }
 
-/// Every readable sysctl under the `conf` directories of both families, and IPv4 forwarding.
+/// Every readable sysctl under the `conf` directories of both families, one object per device, and IPv4 forwarding.
 pub(super) fn sysctls(place: &Place) -> Objects {
     let root = Path::new("/proc/sys/net");
-    let mut all = Objects::new();
     place.run(|| {
+        let mut all = Objects::new();
         for family in ["ipv4/conf", "ipv6/conf"] {
             for device in files_in(&root.join(family)) {
-                for file in files_in(&root.join(family).join(&device)) {
-                    read_into(&mut all, root, &format!("{family}/{device}/{file}"));
-                }
+                let dir = root.join(family).join(&device);
+                let read = |file: String| {
+                    let value = std::fs::read_to_string(dir.join(&file)).ok()?;
+                    Some((file, json!(value.trim_end())))
+                };
+                let values = files_in(&dir).into_iter().filter_map(read).collect();
+                all.push((
+                    format!("sysctl net/{family}/{device}"),
+                    Value::Object(values),
+                ));
             }
         }
-        read_into(&mut all, root, "ipv4/ip_forward");
-    });
-    all
-}
-
-fn read_into(all: &mut Objects, root: &Path, key: &str) {
-    if let Ok(value) = std::fs::read_to_string(root.join(key)) {
-        all.push((format!("sysctl net/{key}"), json!(value.trim_end())));
-    }
+        let forwarding = std::fs::read_to_string(root.join("ipv4/ip_forward")).unwrap_or_default();
+        all.push((
+            "sysctl net/ipv4/ip_forward".to_owned(),
+            json!(forwarding.trim_end()),
+        ));
+        all
+    })
 }
 
 fn files_in(dir: &Path) -> Vec<String> {

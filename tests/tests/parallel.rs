@@ -1,0 +1,108 @@
+//! Many pods at once (CON-1): no address is given twice, none is lost, and nothing is left.
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::thread;
+use testkit::{Attachment, Dump, Scene, bridge, host_local};
+
+const PODS: usize = 200;
+
+/// Runs a verb for all of them at once and returns what each returned.
+fn at_once<T: Send>(attachments: &[Attachment], verb: impl Fn(&Attachment) -> T + Sync) -> Vec<T> {
+    let verb = &verb;
+    thread::scope(|scope| {
+        let running: Vec<_> = attachments
+            .iter()
+            .map(|each| scope.spawn(move || verb(each)))
+            .collect();
+        running.into_iter().map(|job| job.join().unwrap()).collect()
+    })
+}
+
+fn addresses(results: &[Value]) -> BTreeSet<String> {
+    results
+        .iter()
+        .flat_map(|r| r["ips"].as_array().cloned().unwrap_or_default())
+        .map(|ip| ip["address"].to_string())
+        .collect()
+}
+
+#[test]
+fn two_hundred_adds_and_dels() {
+    let config = bridge(
+        json!({"isDefaultGateway": true, "ipMasq": true, "ipam": {"subnet": "10.10.0.0/22"}}),
+    );
+    let scene = Scene::shared(config);
+    let before = Dump::of(&scene.host);
+    let pods: Vec<_> = (0..PODS)
+        .map(|n| scene.host.pod(&format!("p{n}")))
+        .collect();
+    let attachments: Vec<_> = pods.iter().map(|pod| pod.attachment()).collect();
+
+    let results = at_once(&attachments, |each| scene.network.add(each).ok());
+    assert_eq!(addresses(&results).len(), PODS);
+    at_once(&attachments, |each| scene.network.check(each).silent());
+    at_once(&attachments, |each| scene.network.del(each).silent());
+
+    let diff = before.diff(&Dump::of(&scene.host));
+    let left: Vec<_> = diff
+        .lines()
+        .iter()
+        .filter(|line| !line.contains("/run/netns/p"))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn adds_race_for_the_last_addresses() {
+    // 13 addresses for 40 pods.
+    let scene = Scene::new(host_local(json!({"subnet": "10.10.0.0/28"})));
+    let attachments: Vec<_> = (0..40)
+        .map(|n| Attachment::new(&format!("c{n}"), "eth0", "/run/netns/a"))
+        .collect();
+    let outcomes = at_once(&attachments, |each| scene.network.add(each));
+    let results: Vec<Value> = outcomes
+        .iter()
+        .filter(|o| o.succeeded())
+        .map(|o| o.ok())
+        .collect();
+    assert_eq!((results.len(), addresses(&results).len()), (13, 13));
+    at_once(&attachments, |each| scene.network.del(each).silent());
+    assert!(!Dump::of(&scene.host).mentions("/networks/podnet/10."));
+}
+
+#[test]
+fn the_first_pods_of_a_host_race_to_make_the_bridge() {
+    let scene = Scene::new(bridge(
+        json!({"isDefaultGateway": true, "ipMasq": true, "macspoofchk": true}),
+    ));
+    let pods: Vec<_> = (0..20).map(|n| scene.host.pod(&format!("p{n}"))).collect();
+    let attachments: Vec<_> = pods.iter().map(|pod| pod.attachment()).collect();
+    let results = at_once(&attachments, |each| scene.network.add(each).ok());
+    assert_eq!(addresses(&results).len(), 20);
+    for attachment in &attachments {
+        scene.network.check(attachment).silent();
+    }
+}
+
+#[test]
+fn adds_and_dels_mix() {
+    let scene = Scene::shared(bridge(json!({"isGateway": true, "ipMasq": true})));
+    let before = Dump::of(&scene.host);
+    let pods: Vec<_> = (0..30).map(|n| scene.host.pod(&format!("p{n}"))).collect();
+    let attachments: Vec<_> = pods.iter().map(|pod| pod.attachment()).collect();
+    at_once(&attachments, |each| {
+        for _ in 0..3 {
+            scene.network.add(each).ok();
+            scene.network.check(each).silent();
+            scene.network.del(each).silent();
+        }
+    });
+    let diff = before.diff(&Dump::of(&scene.host));
+    let left: Vec<_> = diff
+        .lines()
+        .iter()
+        .filter(|line| !line.contains("/run/netns/p"))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
