@@ -16,24 +16,33 @@ use std::path::Path;
 /// NSFS_MAGIC of linux/magic.h.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
-/// Checks the call's namespace as far as its verb depends on it.
-pub fn check(call: &Call) -> Result<(), Error> {
+/// Looks at what the call's namespace path names.
+///
+/// ADD and CHECK need a network namespace that is not the plugin's own. DEL takes what it can get (DEL-1): a path that
+/// names nothing of use, after a reboot perhaps the plugin's own namespace under a process id used again, is dropped
+/// from the call.
+pub fn settle(call: Call) -> Result<Call, Error> {
     let Some(path) = &call.netns else {
-        return Ok(());
+        return Ok(call);
     };
-    match inspect(path) {
-        Ok(Found::Another) => Ok(()),
-        Ok(Found::Own) if call.may_be_own_netns => Ok(()),
-        Ok(Found::Own) => Err(Error::OwnNetns(path.clone())),
-        // What is gone needs no detaching (DEL-1).
-        _ if call.verb == Verb::Del => Ok(()),
-        Ok(Found::SomethingElse) => Err(Error::NotANetns(path.clone())),
-        Ok(Found::Nothing) => Err(Error::NoNetns(path.clone())),
-        Err(source) => Err(Error::Netns {
+    let error = match inspect(path) {
+        Ok(Found::Another) => return Ok(call),
+        Ok(Found::Own) if call.may_be_own_netns => return Ok(call),
+        _ if call.verb == Verb::Del => {
+            return Ok(Call {
+                netns: None,
+                ..call
+            });
+        }
+        Ok(Found::Own) => Error::OwnNetns(path.clone()),
+        Ok(Found::SomethingElse) => Error::NotANetns(path.clone()),
+        Ok(Found::Nothing) => Error::NoNetns(path.clone()),
+        Err(source) => Error::Netns {
             path: path.clone(),
             source,
-        }),
-    }
+        },
+    };
+    Err(error)
 }
 
 enum Found {
@@ -128,7 +137,8 @@ mod tests {
         }
     }
 
-    fn checked(verb: &str, path: &Path, netns_override: Option<&str>) -> Result<(), Code> {
+    /// Whether the verb gets the namespace, or the code with which it is refused.
+    fn settled(verb: &str, path: &Path, netns_override: Option<&str>) -> Result<bool, Code> {
         let call = Call::read(&Environment {
             command: Some(verb.into()),
             container_id: Some("a".into()),
@@ -137,7 +147,8 @@ mod tests {
             netns_override: netns_override.map(Into::into),
             ..Environment::default()
         });
-        check(&call.unwrap()).map_err(|error| {
+        let settled = settle(call.unwrap()).map(|call| call.netns.is_some());
+        settled.map_err(|error| {
             assert!(error.to_string().contains("CNI_NETNS"), "{error}");
             assert!(
                 error.to_string().contains(path.to_str().unwrap()),
@@ -151,21 +162,18 @@ mod tests {
     fn another_network_namespace_is_what_every_verb_wants() {
         let pod = Pod::new();
         for verb in ["ADD", "DEL", "CHECK"] {
-            assert_eq!(checked(verb, &pod.link(), None), Ok(()), "{verb}");
-            assert_eq!(checked(verb, &pod.bound(), None), Ok(()), "{verb}");
+            assert_eq!(settled(verb, &pod.link(), None), Ok(true), "{verb}");
+            assert_eq!(settled(verb, &pod.bound(), None), Ok(true), "{verb}");
         }
     }
 
     #[test]
-    fn the_plugins_own_namespace_is_refused_by_every_verb_but_for_the_override() {
+    fn the_plugins_own_namespace_is_nobodys_but_for_the_override() {
         let own = Path::new("/proc/self/ns/net");
-        for verb in ["ADD", "DEL", "CHECK"] {
-            assert_eq!(
-                checked(verb, own, None),
-                Err(Code::InvalidEnvironment),
-                "{verb}"
-            );
-            assert_eq!(checked(verb, own, Some("1")), Ok(()), "{verb}");
+        let refused = Err(Code::InvalidEnvironment);
+        for (verb, wanted) in [("ADD", refused), ("CHECK", refused), ("DEL", Ok(false))] {
+            assert_eq!(settled(verb, own, None), wanted, "{verb}");
+            assert_eq!(settled(verb, own, Some("1")), Ok(true), "{verb}");
         }
     }
 
@@ -186,20 +194,20 @@ mod tests {
         fs::write(&lookalike, "").unwrap();
         for path in [file.join("x"), file, fifo, lookalike, folder.path().into()] {
             assert_eq!(
-                checked("ADD", &path, None),
+                settled("ADD", &path, None),
                 Err(Code::InvalidEnvironment),
                 "{path:?}"
             );
             assert_eq!(
-                checked("CHECK", &path, None),
+                settled("CHECK", &path, None),
                 Err(Code::InvalidEnvironment),
                 "{path:?}"
             );
             assert_eq!(
-                checked("ADD", &path, Some("1")),
+                settled("ADD", &path, Some("1")),
                 Err(Code::InvalidEnvironment)
             );
-            assert_eq!(checked("DEL", &path, None), Ok(()), "{path:?}");
+            assert_eq!(settled("DEL", &path, None), Ok(false), "{path:?}");
         }
     }
 
@@ -207,8 +215,8 @@ mod tests {
     fn a_container_that_is_gone_is_unknown_and_can_be_left() {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
-        assert_eq!(checked("ADD", &gone, None), Err(Code::UnknownContainer));
-        assert_eq!(checked("CHECK", &gone, None), Err(Code::UnknownContainer));
-        assert_eq!(checked("DEL", &gone, None), Ok(()));
+        assert_eq!(settled("ADD", &gone, None), Err(Code::UnknownContainer));
+        assert_eq!(settled("CHECK", &gone, None), Err(Code::UnknownContainer));
+        assert_eq!(settled("DEL", &gone, None), Ok(false));
     }
 }

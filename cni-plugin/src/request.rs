@@ -1,7 +1,7 @@
 //! A request, checked as far as the specification goes: what a verb's function is given.
 
 use crate::delegate::{self, Delegate};
-use crate::{Call, Error};
+use crate::{Call, Error, netns};
 use cni::{Attachment, CniArgs, Config, ConfigError, Verb, Version};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,9 +55,8 @@ impl Request {
 
     /// The path of the container's namespace.
     ///
-    /// On ADD and CHECK there always is one, it is a network namespace, and another one than the
-    /// plugin's. On DEL there may be none, and what is at the path may be gone or no namespace at
-    /// all, as after a reboot; the plugin's own it is not.
+    /// On ADD and CHECK there always is one. It is a namespace and another one than the plugin's;
+    /// on DEL, where that does not hold, there is none.
     pub fn netns(&self) -> Option<&Path> {
         self.call.netns.as_deref()
     }
@@ -90,8 +89,10 @@ impl Request {
         Arc::clone(&self.stdin)
     }
 
-    pub(crate) const fn call(&self) -> &Call {
-        &self.call
+    /// The same request with its namespace looked at, or the reason why its verb cannot do.
+    pub(crate) fn with_settled_netns(self) -> Result<Self, Error> {
+        let call = netns::settle(self.call)?;
+        Ok(Self { call, ..self })
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a call to its answer: environment, stdin, version, namespace, and then the verb.
 
 use crate::output::{self, Answer};
-use crate::{Call, Environment, Error, Plugin, Request, input, netns, panics};
+use crate::{Call, Environment, Error, Plugin, Request, input, panics};
 use cni::{Verb, Version, declared_version};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,10 +38,8 @@ fn answer(
 }
 
 fn serve(plugin: &Plugin, call: Call, stdin: Arc<[u8]>) -> Answer {
-    let checked = Request::new(call, Arc::clone(&stdin), plugin.versions).and_then(|request| {
-        netns::check(request.call())?;
-        Ok(request)
-    });
+    let checked = Request::new(call, Arc::clone(&stdin), plugin.versions)
+        .and_then(Request::with_settled_netns);
     let done = match checked {
         Ok(request) => dispatch(plugin, &request),
         Err(error) => Err(error.into()),

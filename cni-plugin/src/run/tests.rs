@@ -145,7 +145,7 @@ fn the_namespace_is_checked_before_the_plugin_is_called() {
         netns_override: None,
         ..environment("ADD")
     };
-    for verb in ["ADD", "CHECK", "DEL"] {
+    for verb in ["ADD", "CHECK"] {
         let environment = Environment {
             command: Some(verb.into()),
             ..own.clone()
