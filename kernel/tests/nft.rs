@@ -621,9 +621,8 @@ fn a_listing_is_whole_while_others_change_the_ruleset() {
                 Ok(elements) => {
                     let old = elements
                         .iter()
-                        .filter(|element| element.key < address(1000))
-                        .count();
-                    assert_eq!(old, 1000);
+                        .filter(|element| element.key < address(1000));
+                    assert_eq!(old.count(), 1000);
                 }
                 Err(Error::Unsettled { .. }) => {}
                 Err(error) => panic!("{error}"),

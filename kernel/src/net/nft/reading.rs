@@ -115,16 +115,31 @@ impl Socket {
         }
     }
 
-    /// All elements of a set or map, in no order.
+    /// All elements of a set or map, by key.
+    ///
+    /// An element that comes or goes during the listing may be in it or not.
     pub fn elements(&mut self, set: Set<'_>) -> Result<Vec<Element>, Error> {
         let what = format!("list the elements of {set}");
         let request = NfTablesMessage::GetSetElement(request::elements(set));
-        let answers = self.list(&set, &what, request)?;
-        elements(answers, set, &what)
+        for _ in 0..ATTEMPTS {
+            let answers = self.list(&set, &what, request.clone())?;
+            let mut elements = elements(answers, set, &what)?;
+            elements.sort_by(|a, b| a.key.cmp(&b.key));
+            // A table of hashes grows in the background, which moves everything: what is listed twice took the place of
+            // what is not listed at all.
+            if elements.windows(2).all(|pair| pair[0].key != pair[1].key) {
+                return Ok(elements);
+            }
+            std::thread::yield_now();
+        }
+        Err(Error::Unsettled {
+            what,
+            attempts: ATTEMPTS,
+        })
     }
 
-    /// Asks for many objects, again when the ruleset changed meanwhile: the kernel walks sets by position, so that a
-    /// listing of another generation may have objects twice, or not at all.
+    /// Asks for many objects, again when the ruleset changed meanwhile. The kernel counts how far it has come, so that
+    /// what comes or goes before that place makes it repeat or leave out others, and it flags this for few objects.
     fn list(
         &mut self,
         object: &impl Named,
