@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// No verb of a plugin may take longer; one that does is killed and the test fails.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A plugin about to be run on a host.
 #[derive(Debug, Clone)]
@@ -142,9 +142,13 @@ impl Running {
             let _ = done.send((stdout, stderr));
         });
         let Ok((stdout, stderr)) = ended.recv_timeout(DEADLINE) else {
+            let ended = self.child.try_wait().ok().flatten();
             let _ = self.child.kill();
             let _ = self.child.wait();
-            panic!("no end after {DEADLINE:?}: {}", self.call.describe());
+            let state = ended.map_or("it still runs".to_owned(), |status| {
+                format!("it ended ({status}), but a process that it started still holds its output")
+            });
+            panic!("after {DEADLINE:?} {state}: {}", self.call.describe());
         };
         let status = self.child.wait().expect("wait for the plugin");
         let took = self.started.elapsed();

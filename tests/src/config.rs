@@ -11,6 +11,24 @@ pub fn bridge(patch: Value) -> Value {
     merged(plain, patch)
 }
 
+/// `bridge` with an address of each family, a default gateway, and whatever `patch` changes.
+pub fn dual_stack(patch: Value) -> Value {
+    let ranges = json!([[{"subnet": "10.10.0.0/22"}], [{"subnet": "fd00:10::/64"}]]);
+    let ipam = json!({"subnet": null, "ranges": ranges});
+    merged(
+        bridge(json!({"isDefaultGateway": true, "ipam": ipam})),
+        patch,
+    )
+}
+
+/// [`dual_stack`] with all that an attachment can have on the host: masquerade and anti-spoofing.
+pub fn everything(patch: Value) -> Value {
+    merged(
+        dual_stack(json!({"ipMasq": true, "macspoofchk": true})),
+        patch,
+    )
+}
+
 /// A configuration that runs `host-local` alone, with `ipam` as given.
 pub fn host_local(ipam: Value) -> Value {
     let ipam = merged(json!({"type": "host-local"}), ipam);

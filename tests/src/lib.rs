@@ -47,10 +47,10 @@ mod uplink;
 mod wait;
 
 pub use call::{Call, Failure, Outcome, Running};
-pub use config::{bridge, host_local, merged};
+pub use config::{bridge, dual_stack, everything, host_local, merged};
 pub use dump::{Diff, Dump};
 pub use host::{Host, SCRATCH};
-pub use place::Place;
+pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;
 pub use reference::{reference_under_test, unlike_the_reference};

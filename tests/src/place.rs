@@ -197,3 +197,17 @@ impl Place {
         names
     }
 }
+
+/// The addresses of a link as [`Place::link`] gives it, each with its prefix length, without the kernel's link-local ones.
+pub fn addresses(link: &Value) -> Vec<String> {
+    let all = link["addr_info"].as_array().into_iter().flatten();
+    let global = all.filter(|address| address["scope"] == "global");
+    let text = |a: &Value| {
+        format!(
+            "{}/{}",
+            a["local"].as_str().unwrap_or_default(),
+            a["prefixlen"]
+        )
+    };
+    global.map(text).collect()
+}

@@ -5,6 +5,7 @@ use crate::place::Place;
 use crate::runtime::Attachment;
 use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -45,6 +46,16 @@ impl Pod {
     /// The pod's interface `eth0`, under the pod's name as container id.
     pub fn attachment(&self) -> Attachment {
         Attachment::new(self.place.name(), "eth0", &self.path.to_string_lossy())
+    }
+
+    /// The host's end of one of the pod's pairs, as `ip -d -j addr` shows it; null when there is none.
+    pub fn host_end(&self, ifname: &str) -> Value {
+        // The ends know each other by index.
+        let index = self.link(ifname)["link_index"].clone();
+        let links = self.place.host_of().json("ip -d -j addr");
+        let mut links = links.as_array().into_iter().flatten();
+        let end = links.find(|link| !index.is_null() && link["ifindex"] == index);
+        end.cloned().unwrap_or(Value::Null)
     }
 
     /// Takes the namespace away, as a runtime does whose DEL comes late; `self` is then only a name and a path.

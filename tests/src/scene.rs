@@ -2,7 +2,6 @@
 
 use crate::dump::Dump;
 use crate::host::Host;
-use crate::place::Place;
 use crate::pod::Pod;
 use crate::runtime::{Attachment, Network};
 use serde_json::Value;
@@ -61,7 +60,7 @@ impl Scene {
 
     /// The host's end of the pod's `eth0`; null when there is none.
     pub fn port(&self) -> Value {
-        host_end(&self.host, &self.pod, "eth0")
+        self.pod.host_end("eth0")
     }
 
     /// The host's links called `veth...`.
@@ -72,15 +71,4 @@ impl Scene {
             .filter(|name| name.starts_with("veth"))
             .collect()
     }
-}
-
-/// A pair's ends know each other by index.
-fn host_end(host: &Place, pod: &Place, ifname: &str) -> Value {
-    let index = pod.link(ifname)["link_index"].clone();
-    let links = host.json("ip -d -j addr");
-    let mut links = links.as_array().into_iter().flatten();
-    links
-        .find(|link| !index.is_null() && link["ifindex"] == index)
-        .cloned()
-        .unwrap_or(Value::Null)
 }

@@ -1,24 +1,9 @@
 //! `bridge` ADD: what is made in the pod and on the host, key by key, and what is said about it.
 
 use serde_json::{Value, json};
-use testkit::{Dump, Scene, bridge, merged, unlike_the_reference};
+use testkit::{Dump, Scene, addresses, bridge, merged, unlike_the_reference};
 
 const NEWER: &str = "Debian's reference is older than this key";
-
-/// The addresses of a link, with their prefix lengths, without the kernel's link-local one.
-fn addresses(link: &Value) -> Vec<String> {
-    let all = link["addr_info"].as_array().into_iter().flatten();
-    let global = all.filter(|a| a["scope"] == "global");
-    global
-        .map(|a| {
-            format!(
-                "{}/{}",
-                a["local"].as_str().unwrap_or_default(),
-                a["prefixlen"]
-            )
-        })
-        .collect()
-}
 
 fn has_flag(link: &Value, flag: &str) -> bool {
     link["flags"]

@@ -1,20 +1,13 @@
 //! `bridge` DEL: it cleans by identity, whatever is missing or has changed since ADD, as often as it is called
 //! (DEL-1..5).
 
-use serde_json::{Value, json};
-use testkit::{Attachment, Dump, Network, Scene, Stub, bridge, merged, unlike_the_reference};
-
-/// Everything an attachment can have on the host.
-fn everything() -> Value {
-    let ranges = json!([[{"subnet": "10.10.0.0/24"}], [{"subnet": "fd00:10::/64"}]]);
-    let ipam = json!({"subnet": null, "ranges": ranges});
-    bridge(json!({"isDefaultGateway": true, "ipMasq": true, "macspoofchk": true, "ipam": ipam}))
-}
+use serde_json::json;
+use testkit::{Attachment, Dump, Network, Scene, Stub, bridge, everything, unlike_the_reference};
 
 /// ADD with `everything`, then a DEL that something was done to; the state must be as before the ADD, and stay so.
 #[track_caller]
 fn leaves_nothing(change: impl FnOnce(Scene) -> (Scene, Attachment)) {
-    let scene = Scene::shared(everything());
+    let scene = Scene::shared(everything(json!({})));
     let before = scene.dump();
     scene.add();
     let (scene, attachment) = change(scene);
@@ -108,7 +101,7 @@ fn with_another_pods_namespace_the_other_pod_is_left_alone() {
     unlike_the_reference(
         "it deletes whatever is called eth0 in the namespace it is given",
         || {
-            let scene = Scene::new(everything());
+            let scene = Scene::new(everything(json!({})));
             let other = scene.join("other");
             let before = scene.dump().and(&[&other]);
             scene.add();
@@ -149,12 +142,13 @@ fn with_the_interface_renamed() {
 
 #[test]
 fn with_a_changed_configuration() {
-    let keep = |patch: Value| merged(everything(), patch);
     let changes = [
-        keep(json!({"ipMasq": false, "macspoofchk": false})),
-        keep(json!({"bridge": "cni9", "mtu": 1300})),
-        keep(json!({"ipam": {"ranges": [[{"subnet": "10.99.0.0/24"}]]}})),
-        keep(json!({"ipMasqBackend": "nftables", "isGateway": false, "isDefaultGateway": false})),
+        everything(json!({"ipMasq": false, "macspoofchk": false})),
+        everything(json!({"bridge": "cni9", "mtu": 1300})),
+        everything(json!({"ipam": {"ranges": [[{"subnet": "10.99.0.0/24"}]]}})),
+        everything(
+            json!({"ipMasqBackend": "nftables", "isGateway": false, "isDefaultGateway": false}),
+        ),
     ];
     unlike_the_reference(
         "it removes only what the configuration of today would have made",
@@ -177,7 +171,7 @@ fn with_no_ranges_any_more() {
             leaves_nothing(|scene| {
                 let network = scene
                     .network
-                    .configured(merged(everything(), json!({"ipam": {"ranges": []}})));
+                    .configured(everything(json!({"ipam": {"ranges": []}})));
                 unchanged(Scene { network, ..scene })
             });
         },
@@ -186,7 +180,7 @@ fn with_no_ranges_any_more() {
 
 #[test]
 fn without_the_bridge() {
-    let scene = Scene::new(everything());
+    let scene = Scene::new(everything(json!({})));
     scene.add();
     scene.host.sh("ip link del cni0");
     scene.network.del(&scene.eth0()).silent();
@@ -196,7 +190,7 @@ fn without_the_bridge() {
 
 #[test]
 fn of_what_was_never_added() {
-    let scene = Scene::shared(everything());
+    let scene = Scene::shared(everything(json!({})));
     let before = scene.dump();
     scene.network.del(&scene.eth0()).silent();
     scene
@@ -208,7 +202,7 @@ fn of_what_was_never_added() {
 
 #[test]
 fn on_a_host_without_anything() {
-    let scene = Scene::new(everything());
+    let scene = Scene::new(everything(json!({})));
     scene.network.del(&scene.eth0()).silent();
     assert!(scene.host.link("cni0").is_null(), "a DEL makes no bridge");
 }
@@ -218,7 +212,7 @@ fn of_one_interface_leaves_the_other() {
     unlike_the_reference(
         "the interfaces of a container share one iptables chain, which it cannot delete",
         || {
-            let scene = Scene::new(everything());
+            let scene = Scene::new(everything(json!({})));
             scene.add();
             let before = scene.dump();
             let second = scene.eth0().ifname("net1");
@@ -249,7 +243,7 @@ fn the_ipam_is_released_with_and_without_the_namespace() {
 
 #[test]
 fn an_ipam_that_cannot_release_is_reported_and_the_rest_is_gone() {
-    let scene = Scene::shared(everything());
+    let scene = Scene::shared(everything(json!({})));
     let failing = r#"echo '{"cniVersion":"1.0.0","code":111,"msg":"the store is locked"}'; exit 1"#;
     let stub = Stub::new(&scene.host, "host-local", failing);
     let before = scene.dump();

@@ -2,17 +2,7 @@
 
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
-use testkit::{Pod, Scene, Uplink, bridge, merged, unlike_the_reference};
-
-const SUBNETS: [&str; 2] = ["10.10.0.0/24", "fd00:10::/64"];
-
-fn dual(patch: Value) -> Value {
-    let ranges = json!([[{"subnet": SUBNETS[0]}], [{"subnet": SUBNETS[1]}]]);
-    merged(
-        bridge(json!({"isDefaultGateway": true, "ipam": {"subnet": null, "ranges": ranges}})),
-        patch,
-    )
-}
+use testkit::{Pod, Scene, Uplink, bridge, dual_stack, unlike_the_reference};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -43,7 +33,9 @@ fn seen_from(world: &Uplink, pod: &Pod) -> [Option<IpAddr>; 2] {
 #[test]
 fn masquerade_lets_pods_out_under_the_hosts_address() {
     for backend in [Value::Null, json!("iptables"), json!("nftables")] {
-        let scene = Scene::new(dual(json!({"ipMasq": true, "ipMasqBackend": backend})));
+        let scene = Scene::new(dual_stack(
+            json!({"ipMasq": true, "ipMasqBackend": backend}),
+        ));
         let world = Uplink::of(&scene.host);
         scene.add();
         assert_eq!(
@@ -56,7 +48,7 @@ fn masquerade_lets_pods_out_under_the_hosts_address() {
 
 #[test]
 fn without_masquerade_the_outside_cannot_answer() {
-    let scene = Scene::new(dual(json!({})));
+    let scene = Scene::new(dual_stack(json!({})));
     let world = Uplink::of(&scene.host);
     scene.add();
     assert_eq!(seen_from(&world, &scene.pod), [None, None]);
@@ -64,7 +56,7 @@ fn without_masquerade_the_outside_cannot_answer() {
 
 #[test]
 fn pods_of_one_network_see_each_others_addresses() {
-    let scene = Scene::new(dual(json!({"ipMasq": true})));
+    let scene = Scene::new(dual_stack(json!({"ipMasq": true})));
     scene.add();
     let other = scene.join("b");
     for (own, others) in nth(1).into_iter().zip(nth(2)) {
@@ -74,7 +66,7 @@ fn pods_of_one_network_see_each_others_addresses() {
 
 #[test]
 fn a_pod_that_leaves_takes_only_its_own_masquerade() {
-    let scene = Scene::new(dual(json!({"ipMasq": true})));
+    let scene = Scene::new(dual_stack(json!({"ipMasq": true})));
     let world = Uplink::of(&scene.host);
     let stays = scene.join("stays");
     scene.add();
@@ -156,7 +148,7 @@ fn mislead(pod: &Pod, address: IpAddr) {
 
 /// Whether a pod that knows the old owner of an address reaches the new one with its first packet.
 fn a_new_pod_is_found(family: usize) -> bool {
-    let scene = Scene::new(dual(json!({"capabilities": {"ips": true}})));
+    let scene = Scene::new(dual_stack(json!({"capabilities": {"ips": true}})));
     scene.add();
     let address = nth(49)[family];
     mislead(&scene.pod, address);

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use testkit::{
-    Attachment, Dump, Network, Outcome, Plugins, Pod, Scene, bridge, merged, reference_under_test,
+    Attachment, Dump, Network, Outcome, Plugins, Pod, Scene, everything, merged,
+    reference_under_test,
 };
 
 /// Pods that are killed, then deleted together: one pair of dumps serves them all.
@@ -22,13 +23,7 @@ struct Moment {
 }
 
 fn config() -> Value {
-    let ranges = json!([[{"subnet": "10.10.0.0/22"}], [{"subnet": "fd00:10::/64"}]]);
-    let ipam = json!({"subnet": null, "ranges": ranges});
-    let everything = json!({"isDefaultGateway": true, "ipMasq": true, "macspoofchk": true, "hairpinMode": true, "mtu": 1400});
-    bridge(merged(
-        everything,
-        json!({"cniVersion": "1.1.0", "ipam": ipam}),
-    ))
+    everything(json!({"cniVersion": "1.1.0", "hairpinMode": true, "mtu": 1400}))
 }
 
 /// Who is killed.

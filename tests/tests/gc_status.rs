@@ -11,7 +11,8 @@ fn newest(config: Value) -> Value {
     merged(config, json!({"cniVersion": "1.1.0"}))
 }
 
-fn everything() -> Value {
+/// An IPv4 network with all that an attachment can have, in the version that brought the two verbs.
+fn busy() -> Value {
     newest(bridge(
         json!({"isDefaultGateway": true, "ipMasq": true, "macspoofchk": true}),
     ))
@@ -20,7 +21,7 @@ fn everything() -> Value {
 #[test]
 fn gc_removes_what_is_not_listed_and_nothing_else() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         let keeper = scene.join("keeper");
         let before = Dump::of(&scene.host);
         // One pod with its namespace, one whose namespace went, one interface of a pod that stays.
@@ -42,12 +43,12 @@ fn gc_removes_what_is_not_listed_and_nothing_else() {
 #[test]
 fn gc_with_nothing_valid_removes_all_of_the_network_and_spares_others() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         scene.add();
         let other = Network::new(
             &scene.host,
             merged(
-                everything(),
+                busy(),
                 json!({"name": "podnet.2", "ipam": {"subnet": "10.20.0.0/24"}, "isDefaultGateway": false}),
             ),
         );
@@ -66,11 +67,11 @@ fn gc_with_nothing_valid_removes_all_of_the_network_and_spares_others() {
 #[test]
 fn gc_without_the_list_is_refused() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         scene.add();
         let before = scene.dump();
         for plugin in ["bridge", "host-local"] {
-            let config = merged(everything(), json!({"type": plugin}));
+            let config = merged(busy(), json!({"type": plugin}));
             let network = Network::new(&scene.host, config);
             let call = network.first("GC", &Attachment::new("", "", ""));
             call.run().refused_naming(7, &["cni.dev/valid-attachments"]);
@@ -83,7 +84,7 @@ fn gc_without_the_list_is_refused() {
 fn gc_and_status_are_forwarded_to_the_ipam() {
     unlike_the_reference(NEITHER, || {
         for (code, verb) in [(150, "GC"), (50, "STATUS")] {
-            let scene = Scene::new(merged(everything(), json!({"ipam": {"type": "stub"}})));
+            let scene = Scene::new(merged(busy(), json!({"ipam": {"type": "stub"}})));
             let refuse = format!(
                 r#"echo '{{"cniVersion":"1.1.0","code":{code},"msg":"not today"}}'; exit 1"#
             );
@@ -108,7 +109,7 @@ fn gc_and_status_are_forwarded_to_the_ipam() {
 #[test]
 fn gc_goes_on_when_the_ipam_fails() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         scene.join("keeper");
         scene.add();
         let stub = Stub::new(
@@ -157,7 +158,7 @@ fn gc_of_host_local_frees_what_is_not_listed() {
 #[test]
 fn status_is_well_while_add_could_be_served() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         scene.network.status().silent();
         scene.add();
         scene.network.status().silent();
@@ -169,7 +170,7 @@ fn status_says_50_when_add_could_not_be_served() {
     unlike_the_reference(NEITHER, || {
         // Two usable addresses, one of which is the gateway's.
         let full = json!({"ipam": {"subnet": "10.10.0.0/30"}});
-        let scene = Scene::new(merged(everything(), full));
+        let scene = Scene::new(merged(busy(), full));
         scene.network.status().silent();
         scene.add();
         let failure = scene.network.status().refused(50);
@@ -178,13 +179,13 @@ fn status_says_50_when_add_could_not_be_served() {
             "{failure:?}"
         );
 
-        let scene = Scene::new(merged(everything(), json!({"bridge": "wire"})));
+        let scene = Scene::new(merged(busy(), json!({"bridge": "wire"})));
         scene.host.sh("ip link add wire type veth peer name other");
         let failure = scene.network.status().refused(50);
         assert!(failure.mentions("wire"), "{failure:?}");
 
         let missing = Scene::new(merged(
-            everything(),
+            busy(),
             json!({"ipam": {"type": "nowhere-to-be-found"}}),
         ));
         let failure = missing.network.status().refused(50);
@@ -195,7 +196,7 @@ fn status_says_50_when_add_could_not_be_served() {
 #[test]
 fn gc_and_status_change_nothing_on_an_empty_host() {
     unlike_the_reference(NEITHER, || {
-        let scene = Scene::new(everything());
+        let scene = Scene::new(busy());
         let before = scene.dump();
         scene.network.status().silent();
         scene.network.gc(&[]).silent();

@@ -12,7 +12,7 @@ fn hanging(scene: &Scene, name: &str, verb: &str) -> Stub {
     Stub::new(
         &scene.host,
         name,
-        &format!("[ $CNI_COMMAND = {verb} ] || exit 0; announce; exec sleep 600"),
+        &format!("[ $CNI_COMMAND = {verb} ] || exit 0; announce; exec sleep 29.5"),
     )
 }
 
@@ -25,7 +25,7 @@ fn terminate(plugin: Running, signal: Signal) -> Outcome {
 /// Whether any process of the machine runs a stub of this host.
 fn is_running(scene: &Scene) -> bool {
     scene.host.succeeds("for c in /proc/[0-9]*; do [ $c/ns/net -ef /proc/self/ns/net ] && \
-                         [ \"$(tr '\\0' ' ' <$c/cmdline)\" = 'sleep 600 ' ] && exit 0; done; exit 1")
+                         [ \"$(tr '\\0' ' ' <$c/cmdline)\" = 'sleep 29.5 ' ] && exit 0; done; exit 1")
 }
 
 #[test]
