@@ -73,7 +73,7 @@ fn attach<'a>(
     }
     let gateway = gateway::ensure(&mut host, settings, &bridge, &plan)?;
     let membership = membership(settings, &identity, &pair, &plan);
-    undo.record(Made::Membership(identity.label.clone()));
+    undo.record(Made::Membership(membership.clone()));
     membership.join()?;
     let host_link = if settings.pod_end_down {
         host.link_at(pair.host.index)?

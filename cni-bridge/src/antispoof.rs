@@ -28,14 +28,16 @@ pub const ALLOWED: Set<'static> = TABLE.set("allowed", &[Type::Ifname, Type::Eth
 
 const RULES: [&str; 1] = ["a pod speaks under its own address"];
 
-/// The elements of one pod.
-pub fn elements(label: &str, port: &str, mac: Mac) -> [(Set<'static>, Element); 2] {
+/// Where the elements of one pod are.
+pub fn places(port: &str, mac: Mac) -> [filter::Place; 2] {
     let name = Value::Ifname(port.to_owned());
     let pair = Key::from([name.clone(), Value::from(mac)]);
-    [
-        (GUARDED, Element::new(name).comment(label)),
-        (ALLOWED, Element::new(pair).comment(label)),
-    ]
+    [(GUARDED, Key::from(name)), (ALLOWED, pair)]
+}
+
+/// The elements of one pod.
+pub fn elements(label: &str, port: &str, mac: Mac) -> [(Set<'static>, Element); 2] {
+    places(port, mac).map(|(set, key)| (set, Element::new(key).comment(label)))
 }
 
 /// Makes what is missing of the shared part.

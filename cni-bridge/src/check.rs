@@ -13,7 +13,9 @@ use crate::pod::{self, Pod};
 use crate::{gateway, uplink};
 use cni::{AddResult, Interface, Verb};
 use cni_plugin::Request;
+use kernel::Termination;
 use kernel::net::{Device, Link, Mac, Rtnl, link, sysctl};
+use std::os::fd::AsFd;
 
 /// Succeeds if everything is as it should be; otherwise the error names the first difference.
 pub fn check(request: &Request) -> Result<(), Error> {
@@ -23,8 +25,11 @@ pub fn check(request: &Request) -> Result<(), Error> {
     let result = result.ok_or_else(|| Error::NoPrevResult {
         network: network.to_string(),
     })?;
+    let stop = Termination::defer().map_err(Error::Signals)?;
     if let Some(ipam) = &settings.ipam {
-        request.delegate(ipam)?.run(request, Verb::Check, None)?;
+        request
+            .delegate(ipam)?
+            .run(request, Verb::Check, Some(stop.as_fd()))?;
     }
     let ifname = request.attachment()?.ifname.as_str();
     let mut check = Check {

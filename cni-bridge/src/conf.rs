@@ -5,10 +5,11 @@ use cni::{ConfigError, Dns, Section};
 use cni_plugin::Request;
 use kernel::net::Mac;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 const DEFAULT_BRIDGE: &str = "cni0";
-/// The largest MTU that a veth takes.
-const MTU_LIMIT: i64 = 65_535;
+/// What a veth takes.
+const MTU: RangeInclusive<i64> = 68..=65_535;
 const VLAN_LIMIT: i64 = 4094;
 
 /// What a network asks of this plugin.
@@ -77,7 +78,7 @@ impl Settings {
             is_default_gateway,
             force_address: switch("forceAddress")?,
             masquerade: switch("ipMasq")?,
-            mtu: number(root, "mtu", 0..=MTU_LIMIT)?.filter(|mtu| *mtu != 0),
+            mtu: mtu(root)?,
             hairpin: switch("hairpinMode")?,
             promiscuous: switch("promiscMode")?,
             vlan: number(root, "vlan", 0..=VLAN_LIMIT)?.filter(|vlan| *vlan != 0),
@@ -136,7 +137,7 @@ fn conflict<T>(text: impl Into<String>) -> Result<T, Error> {
 fn number<T: TryFrom<i64>>(
     section: &Section<'_>,
     key: &str,
-    range: std::ops::RangeInclusive<i64>,
+    range: RangeInclusive<i64>,
 ) -> Result<Option<T>, ConfigError> {
     Ok(section
         .integer(key, range)?
@@ -154,6 +155,17 @@ fn bridge_name(root: &Section<'_>) -> Result<String, ConfigError> {
             "bridge",
             format!("a name that an interface can have ({error})"),
         )),
+    }
+}
+
+fn mtu(root: &Section<'_>) -> Result<Option<u32>, ConfigError> {
+    match root.integer("mtu", i64::MIN..=i64::MAX)? {
+        None | Some(0) => Ok(None),
+        Some(mtu) if MTU.contains(&mtu) => Ok(u32::try_from(mtu).ok()),
+        Some(_) => {
+            let wanted = format!("a number from {} to {}, or 0", MTU.start(), MTU.end());
+            Err(root.broken("mtu", wanted))
+        }
     }
 }
 
@@ -298,6 +310,7 @@ mod tests {
             ),
             (r#","mtu":"1500""#, ["mtu", "1500"]),
             (r#","mtu":-1"#, ["mtu", "-1"]),
+            (r#","mtu":67"#, ["mtu", "from 68"]),
             (r#","vlan":4095"#, ["vlan", "4095"]),
             (
                 r#","vlanTrunk":[{"minID":4,"maxID":2}]"#,

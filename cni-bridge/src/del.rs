@@ -9,14 +9,17 @@
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::pod::Pod;
-use crate::{filter, reference};
+use crate::{antispoof, filter, masquerade, reference};
 use cni::Verb;
 use cni_plugin::Request;
+use kernel::Termination;
 use kernel::net::Rtnl;
+use std::os::fd::AsFd;
 use std::thread;
 
 /// Detaches the pod.
 pub fn del(request: &Request) -> Result<(), Error> {
+    let stop = Termination::defer().map_err(Error::Signals)?;
     let identity = Identity::of(request.config().network(), request.attachment()?);
     let (filter, link) = thread::scope(|scope| {
         let filter = scope.spawn(|| leave_filter(request, &identity));
@@ -25,7 +28,7 @@ pub fn del(request: &Request) -> Result<(), Error> {
     });
     // An interface that could not be removed still has its address; another pod must not get it.
     let ipam = if link.is_ok() {
-        release(request)
+        release(request, &stop)
     } else {
         Ok(())
     };
@@ -33,8 +36,26 @@ pub fn del(request: &Request) -> Result<(), Error> {
 }
 
 fn leave_filter(request: &Request, identity: &Identity) -> Result<(), Error> {
-    filter::leave(|label| label == identity.label)?;
+    filter::leave(
+        |label| label == identity.label,
+        &known_places(request, identity),
+    )?;
     reference::leave_filter(request.config().network(), request.attachment()?)
+}
+
+/// The places that follow from the earlier result, as far as there is one that can be read (DEL-3).
+fn known_places(request: &Request, identity: &Identity) -> Vec<filter::Place> {
+    let Ok(Some(result)) = request.config().prev_result() else {
+        return Vec::new();
+    };
+    let masqueraded = result.ips.iter().map(|ip| masquerade::place(ip.address));
+    let macs = result
+        .interfaces
+        .iter()
+        .filter(|interface| !interface.sandbox.is_empty())
+        .filter_map(|i| i.mac.parse().ok());
+    let guarded = macs.flat_map(|mac| antispoof::places(&identity.port, mac));
+    masqueraded.chain(guarded).collect()
 }
 
 fn remove_link(request: &Request, identity: &Identity) -> Result<(), Error> {
@@ -57,9 +78,11 @@ fn remove_link(request: &Request, identity: &Identity) -> Result<(), Error> {
 }
 
 /// DEL-4, DEL-5: the IPAM plugin is asked whatever became of the namespace.
-fn release(request: &Request) -> Result<(), Error> {
+fn release(request: &Request, stop: &Termination) -> Result<(), Error> {
     if let Some(ipam) = request.ipam_type()? {
-        request.delegate(ipam)?.run(request, Verb::Del, None)?;
+        request
+            .delegate(ipam)?
+            .run(request, Verb::Del, Some(stop.as_fd()))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::{antispoof, masquerade};
 use ipnetwork::IpNetwork;
 use kernel::net::Mac;
-use kernel::net::nft::{self, Batch, Chain, Element, Set, Socket};
+use kernel::net::nft::{self, Batch, Chain, Element, Key, Set, Socket};
 
 const SETS: [Set<'static>; 4] = [
     masquerade::PODS_V4,
@@ -17,7 +17,7 @@ const SETS: [Set<'static>; 4] = [
 const ATTEMPTS: usize = 8;
 
 /// What one attachment needs of the packet filter.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Membership {
     /// The attachment's label.
     pub label: String,
@@ -55,6 +55,20 @@ impl Membership {
         Ok(outcome?)
     }
 
+    /// Removes the attachment's elements.
+    pub fn leave(&self) -> Result<(), Error> {
+        let known: Vec<Place> = self
+            .elements()
+            .into_iter()
+            .map(|(set, element)| (set, element.key))
+            .collect();
+        if known.is_empty() {
+            Ok(())
+        } else {
+            leave(|label| label == self.label, &known)
+        }
+    }
+
     fn ensure_shared_part(&self, nft: &mut Socket) -> Result<(), Error> {
         masquerade::ensure(nft, &self.masqueraded)?;
         if self.guarded.is_some() {
@@ -71,10 +85,7 @@ impl Membership {
         }
         let mut nft = Socket::open()?;
         for (set, element) in self.elements() {
-            let found = match nft.element(set, &element.key) {
-                Err(error) if error.is_not_found() => None,
-                found => found?,
-            };
+            let found = or_none(nft.element(set, &element.key))?.flatten();
             if found.as_ref() != Some(&element) {
                 return Ok(Some(format!(
                     "{set} has no element {} for {}",
@@ -123,8 +134,14 @@ fn adding(
     Ok(batch)
 }
 
+/// Where an element is found.
+pub type Place = (Set<'static>, Key);
+
 /// Removes everything whose label `belongs`, whatever configuration it was made under.
-pub fn leave(belongs: impl Fn(&str) -> bool) -> Result<(), Error> {
+///
+/// While pods come and go the kernel may leave an element out of a listing; what is `known` of the places is therefore
+/// asked for directly as well. An element that another attachment has put there meanwhile stays.
+pub fn leave(belongs: impl Fn(&str) -> bool, known: &[Place]) -> Result<(), Error> {
     let mut nft = match Socket::open() {
         // A kernel without nf_tables has nothing of ours.
         Err(nft::Error::Unsupported { .. }) => return Ok(()),
@@ -132,14 +149,7 @@ pub fn leave(belongs: impl Fn(&str) -> bool) -> Result<(), Error> {
     };
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        let mut batch = Batch::new();
-        for set in SETS {
-            for element in elements_of(&mut nft, set)? {
-                if element.comment.as_deref().is_some_and(&belongs) {
-                    batch.delete_element(set, &element.key);
-                }
-            }
-        }
+        let batch = removing(&mut nft, &belongs, known)?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -152,12 +162,51 @@ pub fn leave(belongs: impl Fn(&str) -> bool) -> Result<(), Error> {
     Ok(outcome?)
 }
 
-fn elements_of(nft: &mut Socket, set: Set<'_>) -> Result<Vec<Element>, Error> {
-    match nft.elements(set) {
-        Err(error) if error.is_not_found() || matches!(error, nft::Error::Unsupported { .. }) => {
-            Ok(Vec::new())
+fn removing(
+    nft: &mut Socket,
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<Batch, Error> {
+    let mut found: Vec<(Set<'_>, Element)> = Vec::new();
+    for (set, key) in known {
+        found.extend(
+            or_none(nft.element(*set, key))?
+                .flatten()
+                .map(|element| (*set, element)),
+        );
+    }
+    for set in SETS {
+        match or_none(nft.elements(set)) {
+            Err(nft::Error::Unsettled { .. }) if !known.is_empty() => {}
+            elements => found.extend(
+                elements?
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|element| (set, element)),
+            ),
         }
-        elements => Ok(elements?),
+    }
+    found.retain(|(_, element)| element.comment.as_deref().is_some_and(&belongs));
+    let mut batch = Batch::new();
+    for (position, (set, element)) in found.iter().enumerate() {
+        let again = found
+            .iter()
+            .take(position)
+            .any(|(other, earlier)| other == set && earlier.key == element.key);
+        if !again {
+            batch.delete_element(*set, &element.key);
+        }
+    }
+    Ok(batch)
+}
+
+/// A set that is not there, or that this kernel cannot have, holds nothing.
+fn or_none<T>(answer: Result<T, nft::Error>) -> Result<Option<T>, nft::Error> {
+    match answer {
+        Err(error) if error.is_not_found() || matches!(error, nft::Error::Unsupported { .. }) => {
+            Ok(None)
+        }
+        answer => answer.map(Some),
     }
 }
 
@@ -175,10 +224,7 @@ pub fn lost_rules(
     chain: Chain<'_>,
     wanted: &[&str],
 ) -> Result<Option<String>, Error> {
-    let rules = match nft.rules(chain) {
-        Err(error) if error.is_not_found() => Vec::new(),
-        rules => rules?,
-    };
+    let rules = or_none(nft.rules(chain))?.unwrap_or_default();
     let complete = rules
         .iter()
         .map(|rule| rule.comment.as_deref())

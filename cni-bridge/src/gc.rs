@@ -8,11 +8,14 @@ use crate::filter;
 use crate::identity::{Identity, is_of_network};
 use cni::Verb;
 use cni_plugin::Request;
+use kernel::Termination;
 use kernel::net::Rtnl;
 use std::collections::HashSet;
+use std::os::fd::AsFd;
 
 /// Removes every attachment that is not listed as valid.
 pub fn gc(request: &Request) -> Result<(), Error> {
+    let stop = Termination::defer().map_err(Error::Signals)?;
     let network = request.config().network();
     let attachments = request.config().valid_attachments()?;
     let valid: HashSet<_> = attachments
@@ -22,8 +25,8 @@ pub fn gc(request: &Request) -> Result<(), Error> {
     let stale = |label: &str| is_of_network(label, network) && !valid.contains(label);
 
     let mut errors = remove_links(stale);
-    errors.extend(filter::leave(stale).err());
-    errors.extend(collect_addresses(request).err());
+    errors.extend(filter::leave(stale, &[]).err());
+    errors.extend(collect_addresses(request, &stop).err());
     Error::all(errors)
 }
 
@@ -41,9 +44,11 @@ fn remove_links(stale: impl Fn(&str) -> bool) -> Vec<Error> {
 }
 
 /// GC-5.
-fn collect_addresses(request: &Request) -> Result<(), Error> {
+fn collect_addresses(request: &Request, stop: &Termination) -> Result<(), Error> {
     if let Some(ipam) = request.ipam_type()? {
-        request.delegate(ipam)?.run(request, Verb::Gc, None)?;
+        request
+            .delegate(ipam)?
+            .run(request, Verb::Gc, Some(stop.as_fd()))?;
     }
     Ok(())
 }

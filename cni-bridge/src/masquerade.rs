@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::filter;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use kernel::net::nft::{
-    Batch, Chain, Element, Family, Hook, Policy, Set, Socket, Table, Type, Verdict,
+    Batch, Chain, Element, Family, Hook, Key, Policy, Set, Socket, Table, Type, Verdict,
 };
 use kernel::net::nft::{ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, masquerade};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -50,10 +50,16 @@ const SUBNET_RULES: [&str; 2] = [
     "the outside sees the node",
 ];
 
+/// Where the element of a pod address is.
+pub fn place(address: IpNetwork) -> filter::Place {
+    let pods = if address.is_ipv4() { PODS_V4 } else { PODS_V6 };
+    (pods, Key::from(address.ip()))
+}
+
 /// The element of one pod address.
 pub fn element(label: &str, address: IpNetwork) -> (Set<'static>, Element) {
-    let pods = if address.is_ipv4() { PODS_V4 } else { PODS_V6 };
-    let element = Element::new(address.ip()).holding(Verdict::Goto(subnet_chain(address)));
+    let (pods, key) = place(address);
+    let element = Element::new(key).holding(Verdict::Goto(subnet_chain(address)));
     (pods, element.comment(label))
 }
 

@@ -84,7 +84,8 @@ impl Plan {
         }
     }
 
-    /// The routes as the pod gets them: one without a gateway leads to the first gateway of its family.
+    /// The routes as the pod gets them: one without a gateway leads to the first gateway of its family, unless its
+    /// scope says that its destination is on the link.
     pub fn pod_routes(&self) -> Vec<Route> {
         let gateway = |dst: IpNetwork| {
             let mut gateways = self.ips.iter().filter_map(|ip| ip.gateway);
@@ -92,7 +93,9 @@ impl Plan {
         };
         let of_pod = |route: &cni::Route| Route {
             destination: route.dst,
-            gateway: route.gw.or_else(|| gateway(route.dst)),
+            gateway: route
+                .gw
+                .or_else(|| gateway(route.dst).filter(|_| !on_link(route))),
             mtu: route.mtu,
             advmss: route.advmss,
             priority: route.priority,
@@ -106,6 +109,12 @@ impl Plan {
     pub fn addresses(&self) -> impl Iterator<Item = IpNetwork> {
         self.ips.iter().map(|ip| ip.address)
     }
+}
+
+/// `link` and every narrower scope.
+fn on_link(route: &cni::Route) -> bool {
+    const RT_SCOPE_LINK: u8 = 253;
+    route.scope.is_some_and(|scope| scope >= RT_SCOPE_LINK)
 }
 
 /// The gateway of an address: the IPAM plugin's, or the first address of the subnet.

@@ -5,14 +5,17 @@ use crate::error::Error;
 use crate::uplink;
 use cni::{Code, Verb};
 use cni_plugin::Request;
+use kernel::Termination;
 use kernel::net::Rtnl;
 use kernel::net::nft::Socket;
+use std::os::fd::AsFd;
 
 /// Succeeds if an ADD could be served; otherwise the error has code 50 and says why.
 pub fn status(request: &Request) -> Result<(), Error> {
     let settings = Settings::parse(request)?;
+    let stop = Termination::defer().map_err(Error::Signals)?;
     look(&settings).map_err(|error| Error::NotReady(error.to_string()))?;
-    ask_ipam(request, &settings)
+    ask_ipam(request, &settings, &stop)
 }
 
 fn look(settings: &Settings) -> Result<(), Error> {
@@ -23,13 +26,13 @@ fn look(settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-fn ask_ipam(request: &Request, settings: &Settings) -> Result<(), Error> {
+fn ask_ipam(request: &Request, settings: &Settings, stop: &Termination) -> Result<(), Error> {
     let Some(ipam) = &settings.ipam else {
         return Ok(());
     };
     let answer = request
         .delegate(ipam)
-        .and_then(|ipam| ipam.run(request, Verb::Status, None));
+        .and_then(|ipam| ipam.run(request, Verb::Status, Some(stop.as_fd())));
     match answer.map_err(cni::Error::from) {
         Ok(_) => Ok(()),
         // It speaks of readiness itself: 50 or 51 is for the runtime to read.

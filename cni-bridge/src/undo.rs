@@ -1,7 +1,7 @@
 //! What an ADD makes for one pod, and how each is taken back.
 
 use crate::error::Error;
-use crate::filter;
+use crate::filter::Membership;
 use cni::Verb;
 use cni_plugin::{Delegate, Request};
 use kernel::net::Rtnl;
@@ -14,8 +14,8 @@ pub type Record<'a> = Undo<Made<'a>>;
 pub enum Made<'a> {
     /// The veth pair, by its host's end; with it go the pod's interface, addresses and routes.
     Port(String),
-    /// The elements in the packet filter that carry this label.
-    Membership(String),
+    /// The elements in the packet filter.
+    Membership(Membership),
     /// The addresses that the IPAM plugin gave, or was about to give (ADD-6).
     Lease {
         /// The IPAM plugin.
@@ -34,7 +34,7 @@ impl Step for Made<'_> {
                 .delete_link(name)
                 .map(|_| ())
                 .map_err(Error::from),
-            Self::Membership(label) => filter::leave(|found| found == label),
+            Self::Membership(membership) => membership.leave(),
             // Runs to its end even though a stop was asked for: the address is released or it leaks.
             Self::Lease { ipam, request } => ipam
                 .run(request, Verb::Del, None)

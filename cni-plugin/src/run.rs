@@ -19,9 +19,9 @@ pub fn main(plugin: &'static Plugin) -> ExitCode {
 fn answer(
     plugin: &Plugin,
     environment: &Environment,
-    stdin: impl FnOnce(Verb) -> Result<Vec<u8>, Error>,
+    stdin: impl Fn(Verb) -> Result<Vec<u8>, Error>,
 ) -> Answer {
-    if environment.is_empty() {
+    if environment.is_empty() && nothing_offered(&stdin) {
         return Answer::About;
     }
     let read = Call::read(environment).and_then(|call| {
@@ -35,6 +35,12 @@ fn answer(
         }
         Ok((call, stdin)) => serve(plugin, call, stdin.into()),
     }
+}
+
+/// Whether no configuration came either: somebody started the plugin to see what it is. A runtime that forgot every
+/// variable is told so instead.
+fn nothing_offered(stdin: impl Fn(Verb) -> Result<Vec<u8>, Error>) -> bool {
+    stdin(Verb::Version).is_ok_and(|offered| offered.is_empty())
 }
 
 fn serve(plugin: &Plugin, call: Call, stdin: Arc<[u8]>) -> Answer {

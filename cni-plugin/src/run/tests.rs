@@ -180,10 +180,13 @@ fn version_echoes_the_caller_and_knows_no_other_input() {
 
 #[test]
 fn nobody_calling_is_told_what_this_is() {
-    let answer = answer(&PLUGIN, &Environment::default(), |_| {
-        panic!("stdin was read")
-    });
-    assert_eq!(answer, Answer::About);
+    let nobody = Environment::default();
+    let answered = answer(&PLUGIN, &nobody, |_| Ok(Vec::new()));
+    assert!(matches!(answered, Answer::About), "{answered:?}");
+    // A configuration comes from a runtime, which forgot the variables.
+    let (code, text, _) = failure(answer(&PLUGIN, &nobody, |_| Ok(b"{}".to_vec())));
+    assert_eq!(code, Code::InvalidEnvironment);
+    assert!(text.contains("CNI_COMMAND"), "{text}");
 }
 
 #[test]
