@@ -147,7 +147,7 @@ fn sets(config: &Config, ipam: &Section<'_>) -> Result<Vec<RangeSet>, Error> {
     push_sets(&mut sets, ipam.elements("ranges")?)?;
     if sets.is_empty() {
         let wanted = "range sets such as [[{\"subnet\": \"10.1.0.0/16\"}]]";
-        return Err(ipam.missing("ranges", wanted).into());
+        return Err(ipam.broken("ranges", wanted).into());
     }
     for (index, (path, set)) in sets.iter().enumerate() {
         let others = sets.iter().skip(index + 1);
