@@ -2,10 +2,10 @@
 
 use super::port::{self, PortState};
 use super::rtnl::{
-    IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, Reply, Request, Rtnl, attributes, number,
+    IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, Request, Rtnl, attributes, number,
 };
 use super::{Error, Mac};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkMessage,
 };
@@ -55,6 +55,8 @@ pub struct Link {
     pub alias: String,
     /// Whether VLAN filtering is on; `None` when it is no bridge.
     pub vlan_filtering: Option<bool>,
+    /// The VLAN that a bridge gives to each new port, untagged; `None` when it gives none.
+    pub default_vlan: Option<u16>,
     /// What it is as a bridge port, when it is one.
     pub port: Option<PortState>,
 }
@@ -76,6 +78,8 @@ pub struct VethPair<'a> {
     pub peer_netns: Option<BorrowedFd<'a>>,
     /// MTU of both ends; `None` for the kernel's default.
     pub mtu: Option<u32>,
+    /// Text kept with the end in the socket's namespace.
+    pub alias: &'a str,
 }
 
 /// A bridge to be made.
@@ -130,29 +134,35 @@ impl Rtnl {
     }
 
     /// Makes a veth pair and returns its two ends, the socket's first.
+    ///
+    /// Pair and alias come about in one system call: there is no moment at which a process could die and leave a pair
+    /// that does not tell whose it is.
     pub fn add_veth(&mut self, pair: &VethPair<'_>) -> Result<(Device, Device), Error> {
         let what = format!("create veth pair {} and {}", pair.name, pair.peer_name);
-        let request = Request::new(
-            RTM_NEWLINK,
-            NLM_F_CREATE | NLM_F_EXCL,
-            &pair.message(),
-            what.clone(),
-        );
         // Kernels before 6.2 do not echo a new link; they are asked for it.
-        let link = match self
-            .echo(request)?
-            .filter(|reply: &Reply| reply.kind == RTM_NEWLINK)
-        {
-            Some(reply) => Link::read(&reply.body, &what)?,
-            None => self.link(pair.name)?.ok_or(Error::Malformed {
-                what: what.clone(),
-                why: "the new link is not there",
-            })?,
+        let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
+        let create = Request::new(RTM_NEWLINK, flags, &pair.message(), what.clone());
+        let alias = LinkUnspec::new_with_name(pair.name)
+            .alias(pair.alias)
+            .build();
+        let alias = Request::new(
+            RTM_NEWLINK,
+            0,
+            &alias,
+            format!("set the alias of {}", pair.name),
+        );
+        let replies = self.exchange(&[create, alias], NLM_F_ACK)?.replies;
+        let malformed = |why| Error::Malformed {
+            what: what.clone(),
+            why,
         };
-        let peer = link.peer.ok_or(Error::Malformed {
-            what,
-            why: "the new link has no peer",
-        })?;
+        let link = match replies.iter().find(|reply| reply.kind == RTM_NEWLINK) {
+            Some(reply) => Link::read(&reply.body, &what)?,
+            None => self
+                .link(pair.name)?
+                .ok_or(malformed("the new link is not there"))?,
+        };
+        let peer = link.peer.ok_or(malformed("the new link has no peer"))?;
         Ok((
             link.device,
             Device {
@@ -221,17 +231,19 @@ pub fn up(device: &Device) -> Request {
     change(device, "bring up", LinkMessageBuilder::up)
 }
 
-/// Keeps a text with a link, at most 255 bytes.
-pub fn alias(device: &Device, text: &str) -> Request {
-    change(device, "set the alias of", |link| link.alias(text))
-}
-
 /// Gives a link an address of its own; a bridge then no longer takes over one of its ports'.
 ///
 /// The kernel announces the link's IP addresses to the neighbours when `arp_notify` and `ndisc_notify` ask for it.
 pub fn mac(device: &Device, mac: Mac) -> Request {
     change(device, "set the MAC of", |link| {
         link.address(mac.0.to_vec())
+    })
+}
+
+/// Makes a link a port of a bridge.
+pub fn join(device: &Device, bridge: &Device) -> Request {
+    change(device, &format!("add to bridge {}", bridge.name), |link| {
+        link.controller(bridge.index)
     })
 }
 
@@ -255,7 +267,8 @@ pub fn keeps_its_mac(link: &Link) -> Option<bool> {
 
 /// Turns on VLAN filtering on a bridge.
 pub fn filter_vlans(bridge: &Device) -> Request {
-    let message = LinkBridge::new(&bridge.name)
+    // Without its name: kernels refuse to rename a bridge that is up, even to what it is called.
+    let message = LinkMessageBuilder::<LinkBridge>::new_with_info_kind(InfoKind::Bridge)
         .index(bridge.index)
         .vlan_filtering(true)
         .build();
@@ -301,6 +314,7 @@ impl Link {
             peer: None,
             alias: String::new(),
             vlan_filtering: None,
+            default_vlan: None,
             port: None,
         };
         for (kind, value) in attributes(body.get(IFINFOMSG..)?) {
@@ -343,17 +357,27 @@ impl Link {
         const IFLA_INFO_KIND: u16 = 1;
         const IFLA_INFO_DATA: u16 = 2;
         const IFLA_INFO_SLAVE_DATA: u16 = 5;
-        const IFLA_BR_VLAN_FILTERING: u16 = 7;
         for (kind, value) in attributes(info) {
             match kind {
                 IFLA_INFO_KIND => self.kind = text(value),
-                IFLA_INFO_DATA if self.kind == "bridge" => {
-                    let filtering =
-                        attributes(value).find(|(kind, _)| *kind == IFLA_BR_VLAN_FILTERING);
-                    self.vlan_filtering =
-                        Some(filtering.is_some_and(|(_, value)| value.first() == Some(&1)));
-                }
+                IFLA_INFO_DATA if self.kind == "bridge" => self.take_bridge(value),
                 IFLA_INFO_SLAVE_DATA => self.port = Some(port::read(value)),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_bridge(&mut self, data: &[u8]) {
+        const IFLA_BR_VLAN_FILTERING: u16 = 7;
+        const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
+        self.vlan_filtering = Some(false);
+        for (kind, value) in attributes(data) {
+            match kind {
+                IFLA_BR_VLAN_FILTERING => self.vlan_filtering = Some(value.first() == Some(&1)),
+                IFLA_BR_VLAN_DEFAULT_PVID => {
+                    let id = value.first_chunk().map(|id| u16::from_ne_bytes(*id));
+                    self.default_vlan = id.filter(|id| *id != 0);
+                }
                 _ => {}
             }
         }

@@ -11,6 +11,7 @@ use rtnetlink::{LinkBridgePort, LinkBridgeVlan, LinkMessageBuilder, LinkUnspec};
 
 const BRIDGE_VLAN_INFO_PVID: u16 = 1 << 1;
 const BRIDGE_VLAN_INFO_UNTAGGED: u16 = 1 << 2;
+const BRIDGE_VLAN_INFO_RANGE_BEGIN: u16 = 1 << 3;
 
 /// The settings of a bridge port that a pod's network decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,48 +56,61 @@ pub fn settings(device: &Device, port: Port) -> Request {
     )
 }
 
-/// Lets a port, or with `of_bridge` the bridge itself, carry a VLAN.
-pub fn add_vlan(device: &Device, vlan: PortVlan, of_bridge: bool) -> Request {
-    vlan_request(RTM_SETLINK, device, vlan, of_bridge, "add VLAN")
+/// Lets a port carry VLANs, which are in the order of their ids.
+pub fn add_vlans(device: &Device, vlans: &[PortVlan]) -> Request {
+    vlan_request(RTM_SETLINK, device, vlans, "add VLANs to")
 }
 
-/// Stops a port, or with `of_bridge` the bridge itself, from carrying a VLAN.
-pub fn remove_vlan(device: &Device, vlan: PortVlan, of_bridge: bool) -> Request {
-    vlan_request(RTM_DELLINK, device, vlan, of_bridge, "remove VLAN")
+/// Stops a port from carrying a VLAN. That it does not is no error to the kernel.
+pub fn remove_vlan(device: &Device, id: u16) -> Request {
+    let vlan = PortVlan {
+        id,
+        pvid: false,
+        untagged: false,
+    };
+    vlan_request(RTM_DELLINK, device, &[vlan], &format!("remove VLAN {id} of"))
 }
 
-fn vlan_request(
-    kind: u16,
-    device: &Device,
-    vlan: PortVlan,
-    of_bridge: bool,
-    verb: &str,
-) -> Request {
-    let mut flags = BridgeVlanInfoFlags::empty();
-    flags.set(BridgeVlanInfoFlags::Pvid, vlan.pvid);
-    flags.set(BridgeVlanInfoFlags::Untagged, vlan.untagged);
+/// Neighbouring ids are said as a range, or a trunk of all VLANs would not fit into a message.
+fn vlan_request(kind: u16, device: &Device, vlans: &[PortVlan], verb: &str) -> Request {
     let mut message = LinkBridgeVlan::new(device.index);
-    if of_bridge {
-        message = message.bridge_self();
+    for range in vlans.chunk_by(PortVlan::is_followed_by) {
+        message = match range {
+            [] => message,
+            [vlan] => message.vlan(vlan.id, vlan.flags()),
+            [first, .., last] => message
+                .vlan_range_start(first.id, first.flags())
+                .vlan_range_end(last.id, last.flags()),
+        };
     }
-    let message = message.vlan(vlan.id, flags).build();
-    Request::new(
-        kind,
-        0,
-        &message,
-        format!("{verb} {} of {}", vlan.id, device.name),
-    )
+    Request::new(kind, 0, &message.build(), format!("{verb} {}", device.name))
+}
+
+impl PortVlan {
+    /// Whether `next` can be said in one range with it.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        next.id == self.id + 1
+            && !(self.pvid || next.pvid)
+            && self.untagged == next.untagged
+    }
+
+    fn flags(self) -> BridgeVlanInfoFlags {
+        let mut flags = BridgeVlanInfoFlags::empty();
+        flags.set(BridgeVlanInfoFlags::Pvid, self.pvid);
+        flags.set(BridgeVlanInfoFlags::Untagged, self.untagged);
+        flags
+    }
 }
 
 impl Rtnl {
-    /// The VLANs that a port carries, by id. Empty where the bridge does not filter VLANs.
+    /// The VLANs that a port carries, by id. Empty where the kernel cannot filter VLANs.
     pub fn port_vlans(&mut self, device: &Device) -> Result<Vec<PortVlan>, Error> {
         let mut message = LinkMessageBuilder::<LinkUnspec>::new()
             .interface_family(AddressFamily::Bridge)
             .build();
         message
             .attributes
-            .push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
+            .push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
         let replies = self.dump(Request::new(
             RTM_GETLINK,
             0,
@@ -142,15 +156,68 @@ fn read_vlans(body: &[u8]) -> Vec<PortVlan> {
     let infos = spec
         .flat_map(|(_, spec)| attributes(spec))
         .filter(|(kind, _)| *kind == IFLA_BRIDGE_VLAN_INFO);
-    infos
-        .filter_map(|(_, info)| {
-            let flags = u16::from_ne_bytes(*info.first_chunk()?);
-            let id = u16::from_ne_bytes(*info.get(2..)?.first_chunk()?);
-            let (pvid, untagged) = (
-                flags & BRIDGE_VLAN_INFO_PVID != 0,
-                flags & BRIDGE_VLAN_INFO_UNTAGGED != 0,
-            );
-            Some(PortVlan { id, pvid, untagged })
-        })
-        .collect()
+    let mut vlans = Vec::new();
+    let mut first = None;
+    for (flags, id) in infos.filter_map(|(_, info)| read_vlan(info)) {
+        if flags & BRIDGE_VLAN_INFO_RANGE_BEGIN != 0 {
+            first = Some(id);
+            continue;
+        }
+        // The last of a range, or a VLAN by itself.
+        let ids = first.take().unwrap_or(id)..=id;
+        vlans.extend(ids.map(|id| PortVlan {
+            id,
+            pvid: flags & BRIDGE_VLAN_INFO_PVID != 0,
+            untagged: flags & BRIDGE_VLAN_INFO_UNTAGGED != 0,
+        }));
+    }
+    vlans
+}
+
+/// `struct bridge_vlan_info`.
+fn read_vlan(info: &[u8]) -> Option<(u16, u16)> {
+    let flags = u16::from_ne_bytes(*info.first_chunk()?);
+    let id = u16::from_ne_bytes(*info.get(2..)?.first_chunk()?);
+    Some((flags, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vlan(id: u16, native: bool) -> PortVlan {
+        PortVlan {
+            id,
+            pvid: native,
+            untagged: native,
+        }
+    }
+
+    /// What the kernel would be told, read back as if the kernel had said it.
+    fn told(vlans: &[PortVlan]) -> (usize, Vec<PortVlan>) {
+        let device = Device {
+            index: 7,
+            name: "port".into(),
+        };
+        let mut datagram = Vec::new();
+        add_vlans(&device, vlans).write(&mut datagram, 0, 1);
+        let body = &datagram[16..];
+        (body.len(), read_vlans(body))
+    }
+
+    #[test]
+    fn a_trunk_of_all_vlans_is_two_ranges_and_the_native_one() {
+        let all: Vec<_> = (1..=4094).map(|id| vlan(id, id == 100)).collect();
+        let (length, heard) = told(&all);
+        assert_eq!(heard, all);
+        assert!(length < 100, "{length} bytes");
+    }
+
+    #[test]
+    fn lone_vlans_and_pairs_stay_what_they_are() {
+        let some = [1, 3, 4, 4094].map(|id| vlan(id, false));
+        assert_eq!(told(&some).1, some);
+        assert_eq!(told(&[vlan(1, true), vlan(2, false)]).1.len(), 2);
+        assert!(told(&[]).1.is_empty());
+    }
 }

@@ -7,8 +7,8 @@
 
 use super::{Error, extack};
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NLMSG_DONE,
-    NLMSG_ERROR, NetlinkBuffer, NlasIterator,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
+    NetlinkBuffer, NlasIterator,
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
@@ -71,7 +71,7 @@ impl Request {
         }
     }
 
-    fn write(&self, datagram: &mut Vec<u8>, extra_flags: u16, sequence: u32) {
+    pub(super) fn write(&self, datagram: &mut Vec<u8>, extra_flags: u16, sequence: u32) {
         let length = u32::try_from(HEADER + self.body.len()).unwrap_or(u32::MAX);
         datagram.extend(length.to_ne_bytes());
         datagram.extend(self.kind.to_ne_bytes());
@@ -97,10 +97,10 @@ pub(super) struct Reply {
 }
 
 /// Everything the kernel said to a datagram of requests.
-struct Heard {
-    replies: Vec<Reply>,
+pub(super) struct Heard {
+    pub replies: Vec<Reply>,
     /// A dump changed while it was read.
-    interrupted: bool,
+    pub interrupted: bool,
 }
 
 impl Rtnl {
@@ -134,14 +134,6 @@ impl Rtnl {
         self.exchange(&requests, NLM_F_ACK).map(|_| ())
     }
 
-    /// Sends one request that the kernel answers with the object as it now is, where it is new enough to.
-    pub(super) fn echo(&mut self, request: Request) -> Result<Option<Reply>, Error> {
-        Ok(self
-            .exchange(&[request], NLM_F_ACK | NLM_F_ECHO)?
-            .replies
-            .pop())
-    }
-
     /// Asks for a single object; `None` when the kernel has none.
     pub(super) fn get(&mut self, request: Request) -> Result<Option<Reply>, Error> {
         match self.exchange(&[request], NLM_F_ACK) {
@@ -168,7 +160,12 @@ impl Rtnl {
         })
     }
 
-    fn exchange(&mut self, requests: &[Request], last_flags: u16) -> Result<Heard, Error> {
+    /// Sends all requests in one datagram, the last with `last_flags` as well, and gathers what the kernel says.
+    pub(super) fn exchange(
+        &mut self,
+        requests: &[Request],
+        last_flags: u16,
+    ) -> Result<Heard, Error> {
         let Some(last) = requests.len().checked_sub(1) else {
             return Ok(Heard {
                 replies: Vec::new(),
