@@ -6,15 +6,16 @@
 // The lint spares tests, but not what they share.
 #![allow(clippy::expect_used)]
 
+mod namespace;
+
 use kernel::net::nft::{
     Batch, Chain, Data, Element, Error, Family, Hook, Key, Policy, Set, Socket, Table, Type, Value,
     Verdict, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, l4proto,
     masquerade, masquerade_fully_random, oifname,
 };
+use namespace::run;
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::process::Command;
 
 const MASQUERADE: Table = Table::new(Family::Inet, "hawser_masquerade");
 const PODS4: Set = MASQUERADE.verdict_map("pods4", &[Type::Ipv4Addr]);
@@ -27,26 +28,8 @@ const GUARDED: Set = ANTISPOOF.set("guarded", &[Type::Ifname]);
 const ALLOWED: Set = ANTISPOOF.set("allowed", &[Type::Ifname, Type::EtherAddr]);
 const PREROUTING: Chain = ANTISPOOF.chain("prerouting");
 
-/// Runs a test in a network namespace that ends with it.
 fn in_a_namespace(test: impl FnOnce(Socket) + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace needs CAP_SYS_ADMIN");
-        test(Socket::open().expect("nf_tables"));
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Runs a program in the calling thread's namespace and gives what it prints.
-fn run(program: &str, arguments: &str) -> String {
-    let ran = Command::new(program)
-        .args(arguments.split_whitespace())
-        .output()
-        .expect(program);
-    let stderr = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{program} {arguments}: {stderr}");
-    String::from_utf8(ran.stdout).expect("text")
+    namespace::inside(|| test(Socket::open().expect("nf_tables")));
 }
 
 fn ruleset() -> String {

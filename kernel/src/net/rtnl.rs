@@ -316,3 +316,45 @@ pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Address, Link, Route};
+    use proptest::prelude::*;
+
+    /// Bytes that begin like a message, with lengths that are sometimes right.
+    fn datagram() -> impl Strategy<Value = Vec<u8>> {
+        let message = (
+            0u32..64,
+            any::<u16>(),
+            prop::collection::vec(any::<u8>(), 0..64),
+        )
+            .prop_map(|(length, kind, body)| {
+                let mut message = length.to_ne_bytes().to_vec();
+                message.extend(kind.to_ne_bytes());
+                message.extend([0; 10]);
+                message.extend(body);
+                message
+            });
+        prop::collection::vec(message, 0..4).prop_map(|messages| messages.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_to_its_end_or_its_first_fault(bytes in datagram()) {
+            let read: Vec<_> = messages(&bytes).collect();
+            prop_assert!(read.len() <= bytes.len() / HEADER + 1);
+            let faults = read.iter().filter(|message| message.is_err()).count();
+            prop_assert!(faults <= 1 && (faults == 0 || read.last().is_some_and(Result::is_err)));
+        }
+
+        #[test]
+        fn no_body_is_too_strange_to_be_looked_at(body in prop::collection::vec(any::<u8>(), 0..256), index: u32) {
+            let _ = Link::parse(&body);
+            let _ = Address::parse(&body, index);
+            let _ = Route::parse(&body, index);
+            prop_assert!(attributes(&body).count() <= body.len());
+        }
+    }
+}
