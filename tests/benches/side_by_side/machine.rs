@@ -14,7 +14,7 @@ pub fn facts() -> Vec<(&'static str, String)> {
         ),
         ("cores", shell("nproc")),
         ("kernel", shell("uname -sr")),
-        ("load before", shell("cut -d' ' -f1-3 /proc/loadavg")),
+        ("load at the end", shell("cut -d' ' -f1-3 /proc/loadavg")),
         ("date", shell("date -u +%F")),
         (
             "reference",
