@@ -2,6 +2,8 @@
 
 use crate::place::Place;
 use crate::plugins::Plugins;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -126,9 +128,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// The process, to be signalled.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Sends the plugin a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id is a positive number");
+        kill(Pid::from_raw(pid), signal).expect("signal a process that was not waited for yet");
     }
 
     /// Waits for its end.

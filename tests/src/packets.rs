@@ -1,6 +1,7 @@
 //! Real packets from one place to another.
 
 use crate::place::Place;
+use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -10,7 +11,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Place {
     /// Whether `address` answers one ping within half a second.
-    pub fn ping(&self, address: IpAddr) -> bool {
+    pub fn ping(&self, address: impl Display) -> bool {
         self.succeeds(&format!(
             "ping -n -q -c 1 -W {} {address}",
             PATIENCE.as_secs_f32()

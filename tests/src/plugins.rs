@@ -27,7 +27,11 @@ impl Plugins {
 
     /// The plugins of a folder.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        // Plugins run in other places, with another working directory.
+        let dir = dir.into();
+        Self {
+            dir: std::path::absolute(&dir).unwrap_or(dir),
+        }
     }
 
     /// The folder.

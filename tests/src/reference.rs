@@ -17,14 +17,15 @@ pub fn unlike_the_reference(why: &str, behaviour: impl FnOnce()) {
         return behaviour();
     }
     let differs = catch_unwind(AssertUnwindSafe(behaviour)).is_err();
-    report(why);
+    report_difference(why);
     assert!(differs, "the reference no longer differs here: {why}");
 }
 
+/// Reports a difference, as [`unlike_the_reference`] does; on its own for one that is too costly to show.
 #[expect(
     clippy::print_stdout,
     reason = "cargo test -- --show-output shows the list of differences"
 )]
-fn report(why: &str) {
+pub fn report_difference(why: &str) {
     println!("differs: {why}");
 }

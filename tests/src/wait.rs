@@ -1,4 +1,4 @@
-//! Waiting for what the kernel does in its own time.
+//! Time: waiting for what the kernel does in its own, and doing many things at once.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,4 +11,23 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "not within five seconds: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Does the same to all of `items` at once, each on a thread of its own, and returns what came of each.
+pub fn at_once<I: Sync, T: Send>(items: &[I], job: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let job = &job;
+    thread::scope(|scope| {
+        let running: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(move || job(item)))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
 }

@@ -234,8 +234,8 @@ fn element_text(name: &str) -> String {
     let (place, element) = name
         .trim_start_matches("host nft element of ")
         .split_once(": ")
-        .unwrap();
-    let element: Value = serde_json::from_str(element).unwrap();
+        .unwrap_or_default();
+    let element: Value = serde_json::from_str(element).unwrap_or_default();
     let key = if element.is_array() {
         &element[0]
     } else {
@@ -246,14 +246,14 @@ fn element_text(name: &str) -> String {
         .as_array()
         .cloned()
         .unwrap_or_else(|| vec![key.clone()]);
-    let parts: Vec<_> = parts
-        .iter()
-        .map(|part| {
-            part.as_str()
-                .map_or_else(|| part.to_string(), str::to_owned)
-        })
-        .collect();
-    format!("{place} '{{ {} }}'", parts.join(" . "))
+    let text = |part: &Value| {
+        part.as_str()
+            .map_or_else(|| part.to_string(), str::to_owned)
+    };
+    format!(
+        "{place} '{{ {} }}'",
+        parts.iter().map(text).collect::<Vec<_>>().join(" . ")
+    )
 }
 
 #[test]

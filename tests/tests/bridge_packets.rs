@@ -1,18 +1,14 @@
 //! `bridge` with real packets: masquerade, anti-spoofing, isolation, and how soon neighbours find a new pod.
 
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use testkit::{Pod, Scene, Uplink, bridge, dual_stack, unlike_the_reference};
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
 
 /// The addresses of the `n`th pod.
 fn nth(n: u8) -> [IpAddr; 2] {
     [
         IpAddr::V4(Ipv4Addr::new(10, 10, 0, n + 1)),
-        ip(&format!("fd00:10::{:x}", n + 1)),
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0, 0, 0, 0, 0, u16::from(n) + 1)),
     ]
 }
 
@@ -100,16 +96,16 @@ fn a_pod_cannot_send_under_another_mac() {
                 "ip link set eth0 address {mac}; ip neigh flush all"
             ))
         };
-        assert!(scene.pod.ping(ip("10.10.0.3")), "an honest packet is lost");
+        assert!(scene.pod.ping("10.10.0.3"), "an honest packet is lost");
         become_("02:00:00:00:00:66");
         assert_eq!(
-            scene.pod.ping(ip("10.10.0.3")),
+            scene.pod.ping("10.10.0.3"),
             !checked,
             "with macspoofchk {checked}"
         );
         become_(honest.as_str().unwrap());
         assert!(
-            scene.pod.ping(ip("10.10.0.3")),
+            scene.pod.ping("10.10.0.3"),
             "an honest packet is lost afterwards"
         );
     }
@@ -121,9 +117,9 @@ fn anti_spoofing_of_one_pod_leaves_others_alone() {
     let (one, other) = (scene.join("one"), scene.join("other"));
     scene.add();
     scene.network.del(&scene.eth0()).silent();
-    assert!(one.ping(ip("10.10.0.3")) && other.ping(ip("10.10.0.2")));
+    assert!(one.ping("10.10.0.3") && other.ping("10.10.0.2"));
     other.sh("ip link set eth0 address 02:00:00:00:00:66; ip neigh flush all");
-    assert!(!other.ping(ip("10.10.0.2")));
+    assert!(!other.ping("10.10.0.2"));
 }
 
 #[test]
@@ -132,8 +128,8 @@ fn isolated_pods_reach_their_gateway_and_not_each_other() {
         let scene = Scene::new(bridge(json!({"portIsolation": true, "isGateway": true})));
         scene.add();
         scene.join("b");
-        assert!(scene.pod.ping(ip("10.10.0.1")));
-        assert!(!scene.pod.ping(ip("10.10.0.3")));
+        assert!(scene.pod.ping("10.10.0.1"));
+        assert!(!scene.pod.ping("10.10.0.3"));
     });
 }
 

@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use testkit::{
-    Attachment, Dump, Network, Outcome, Plugins, Pod, Scene, everything, merged,
-    reference_under_test,
+    Attachment, Dump, Host, Network, Outcome, Plugins, Pod, Scene, everything, merged,
+    reference_under_test, report_difference,
 };
 
 /// Pods that are killed, then deleted together: one pair of dumps serves them all.
 const BATCH: usize = 16;
 
+fn config() -> Value {
+    everything(json!({"cniVersion": "1.1.0", "hairpinMode": true, "mtu": 1400}))
+}
+
+/// A system call, and which one of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Moment {
     call: String,
     number: usize,
-}
-
-fn config() -> Value {
-    everything(json!({"cniVersion": "1.1.0", "hairpinMode": true, "mtu": 1400}))
 }
 
 /// Who is killed.
@@ -33,91 +34,87 @@ enum Victim {
     HostLocal,
 }
 
-/// ADD of a pod with strace's `options` on the victim alone.
-fn add_traced(scene: &Scene, victim: Victim, attachment: &Attachment, options: &[&str]) -> Outcome {
-    let strace = [&["strace", "--quiet=all"], options].concat();
-    match victim {
-        Victim::Bridge => scene
-            .network
-            .first("ADD", attachment)
-            .under(&[&strace[..], &["--"]].concat())
-            .run(),
-        Victim::HostLocal => {
-            let real = Plugins::under_test().executable("host-local");
-            let script = format!(
-                "#!/bin/sh\nexec {} -- {}\n",
-                strace.join(" "),
-                real.display()
-            );
-            let dir = scene.host.scratch("traced");
-            scene.host.write(dir.join("host-local"), &script);
-            scene
-                .host
-                .sh(&format!("chmod 755 {}/host-local", dir.display()));
-            let path = std::env::join_paths([dir.as_path(), Plugins::under_test().dir()]).unwrap();
-            scene
-                .network
-                .first("ADD", attachment)
-                .env("CNI_PATH", path)
+/// ADDs to a network under strace.
+struct Traced<'a> {
+    host: &'a Host,
+    network: &'a Network,
+    victim: Victim,
+}
+
+impl Traced<'_> {
+    /// ADD with strace's `options` on the victim alone.
+    fn add(&self, attachment: &Attachment, options: &[&str]) -> Outcome {
+        let strace = [&["strace", "--quiet=all"], options, &["--"]].concat();
+        let call = self.network.first("ADD", attachment);
+        match self.victim {
+            Victim::Bridge => call.under(&strace).run(),
+            Victim::HostLocal => {
+                let plugins = Plugins::under_test();
+                let real = plugins.executable("host-local");
+                let script = format!("#!/bin/sh\nexec {} {}\n", strace.join(" "), real.display());
+                let dir = self.host.scratch("traced");
+                self.host.write(dir.join("host-local"), &script);
+                self.host
+                    .sh(&format!("chmod 755 {}/host-local", dir.display()));
+                call.env(
+                    "CNI_PATH",
+                    format!("{}:{}", dir.display(), plugins.dir().display()),
+                )
                 .run()
+            }
         }
     }
-}
 
-/// Every system call of an undisturbed ADD, after the start of the program itself.
-fn moments(scene: &Scene, victim: Victim) -> Vec<Moment> {
-    let pod = scene.host.pod("traced");
-    let trace = scene.host.scratch("trace");
-    let options = ["-o", &*trace.to_string_lossy(), "-e", "signal=none"];
-    add_traced(scene, victim, &pod.attachment(), &options).ok();
-    scene.network.del(&pod.attachment()).silent();
-    pod.remove();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let trace = scene.host.read(&trace).unwrap();
-    let calls = trace
-        .lines()
-        .filter_map(|line| line.split_once('('))
-        .map(|(call, _)| call.to_owned());
-    let counted = calls.map(|call| {
-        let number = seen
-            .entry(call.clone())
-            .and_modify(|n| *n += 1)
-            .or_insert(1);
-        Moment {
-            number: *number,
-            call,
+    /// Every system call of an undisturbed ADD, without the start and the end of the program.
+    fn moments(&self, pod: &Pod) -> Vec<Moment> {
+        let trace = self.host.scratch("trace");
+        self.add(
+            &pod.attachment(),
+            &["-o", &trace.to_string_lossy(), "-e", "signal=none"],
+        )
+        .ok();
+        self.network.del(&pod.attachment()).silent();
+        let trace = self.host.read(&trace).unwrap_or_default();
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut moments = Vec::new();
+        for call in trace
+            .lines()
+            .filter_map(|line| Some(line.split_once('(')?.0))
+        {
+            let number = seen.entry(call).or_default();
+            *number += 1;
+            if call != "execve" && call != "exit_group" {
+                moments.push(Moment {
+                    call: call.to_owned(),
+                    number: *number,
+                });
+            }
         }
-    });
-    // The kernel answers these without a victim to kill: nothing comes after exit, and execve starts the tracing.
-    counted
-        .filter(|moment| moment.call != "exit_group" && moment.call != "execve")
-        .collect()
-}
+        assert!(moments.len() > 20, "an ADD is more than {moments:?}");
+        moments
+    }
 
-/// ADD of a new pod, killed at a moment. Whether the moment came.
-fn crash(scene: &Scene, victim: Victim, pod: &Pod, moment: &Moment) -> bool {
-    let inject = format!("inject={}:signal=KILL:when={}", moment.call, moment.number);
-    let outcome = add_traced(
-        scene,
-        victim,
-        &pod.attachment(),
-        &["-o", "/dev/null", "-e", &inject],
-    );
-    match victim {
-        Victim::Bridge => outcome.status.signal() == Some(Signal::SIGKILL as i32),
-        // The bridge reports that its delegate was killed, and cleans up itself.
-        Victim::HostLocal => !outcome.succeeded(),
+    /// ADD of a pod, killed at a moment. Whether the moment came.
+    fn crash(&self, pod: &Pod, moment: &Moment) -> bool {
+        let inject = format!("inject={}:signal=KILL:when={}", moment.call, moment.number);
+        let outcome = self.add(&pod.attachment(), &["-o", "/dev/null", "-e", &inject]);
+        match self.victim {
+            Victim::Bridge => outcome.status.signal() == Some(Signal::SIGKILL as i32),
+            // The bridge reports that its delegate was killed, and cleans up itself.
+            Victim::HostLocal => !outcome.succeeded(),
+        }
     }
 }
 
 /// Crashes at every moment, and `clean` after each batch; then host and pods must be as before.
 fn sweep(victim: Victim, clean: impl Fn(&Network, &[Pod])) {
     let scene = Scene::shared(config());
-    let moments = moments(&scene, victim);
-    assert!(
-        moments.len() > 20,
-        "an ADD of {victim:?} is more than {moments:?}"
-    );
+    let traced = Traced {
+        host: &scene.host,
+        network: &scene.network,
+        victim,
+    };
+    let moments = traced.moments(&scene.pod);
     let mut killed = 0;
     for (round, batch) in moments.chunks(BATCH).enumerate() {
         let pods: Vec<Pod> = (0..batch.len())
@@ -128,7 +125,7 @@ fn sweep(victim: Victim, clean: impl Fn(&Network, &[Pod])) {
         killed += batch
             .iter()
             .zip(&pods)
-            .filter(|(moment, pod)| crash(&scene, victim, pod, moment))
+            .filter(|(moment, pod)| traced.crash(pod, moment))
             .count();
         clean(&scene.network, &pods);
         let diff = before.diff(&Dump::of(&scene.host).and(&all));
@@ -139,15 +136,18 @@ fn sweep(victim: Victim, clean: impl Fn(&Network, &[Pod])) {
         );
         pods.iter().for_each(Pod::remove);
     }
-    // Which of several threads makes a call may differ from run to run, so a few moments may not come again.
-    assert!(
-        killed * 10 >= moments.len() * 9,
-        "only {killed} of {} injections hit",
-        moments.len()
-    );
-    let newcomer = scene.host.pod("newcomer");
-    scene.network.add(&newcomer.attachment()).ok();
+    assert_most(killed, moments.len());
+    let newcomer = scene.join("newcomer");
     scene.network.check(&newcomer.attachment()).silent();
+}
+
+/// How often a call is made differs a little from run to run, and a host's very first ADD makes more than the next, so
+/// some moments do not come again.
+fn assert_most(killed: usize, moments: usize) {
+    assert!(
+        killed * 4 >= moments * 3,
+        "only {killed} of {moments} injections killed"
+    );
 }
 
 fn named(batch: &[Moment], round: usize) -> String {
@@ -170,10 +170,50 @@ fn collect(network: &Network, _: &[Pod]) {
         .silent();
 }
 
+/// The first ADD of a bridge, killed at every moment of making it; after a DEL the same pod is added without complaint.
+fn sweep_the_first_add() {
+    let host = Host::new();
+    let nth = |n: usize| {
+        let own =
+            json!({"name": format!("net{n}"), "bridge": format!("cni{n}"), "forceAddress": true});
+        (
+            host.pod(&format!("p{n}")),
+            Network::new(&host, merged(config(), own)),
+        )
+    };
+    let (pod, network) = nth(0);
+    let moments = Traced {
+        host: &host,
+        network: &network,
+        victim: Victim::Bridge,
+    }
+    .moments(&pod);
+    let mut killed = 0;
+    for (n, moment) in moments.iter().enumerate() {
+        let (pod, network) = nth(n + 1);
+        killed += usize::from(
+            Traced {
+                host: &host,
+                network: &network,
+                victim: Victim::Bridge,
+            }
+            .crash(&pod, moment),
+        );
+        network.del(&pod.attachment()).silent();
+        let again = network.add(&pod.attachment());
+        assert!(again.succeeded(), "after a crash at {moment:?}:\n{again}");
+        network.check(&pod.attachment()).silent();
+        network.del(&pod.attachment()).silent();
+        pod.remove();
+        host.sh(&format!("ip link del cni{}", n + 1));
+    }
+    assert_most(killed, moments.len());
+}
+
 /// A sweep of the reference takes 1,900 system calls and finds what bridge_failed_add.rs shows already.
 fn is_ours() -> bool {
     if reference_under_test() {
-        println!("differs: the reference undoes nothing, so a crash of its ADD is not swept");
+        report_difference("it undoes nothing, so a crash of its ADD is not swept");
     }
     !reference_under_test()
 }
@@ -207,28 +247,31 @@ fn gc_cleans_up_after_a_crash_of_host_local_at_any_moment() {
 }
 
 #[test]
+fn a_bridge_half_made_is_finished_by_the_next_add() {
+    if is_ours() {
+        sweep_the_first_add();
+    }
+}
+
+#[test]
 fn the_injection_kills() {
     let scene = Scene::new(merged(config(), json!({"cniVersion": "1.0.0"})));
-    let moment = Moment {
-        call: "execve".to_owned(),
-        number: 1,
+    let traced = Traced {
+        host: &scene.host,
+        network: &scene.network,
+        victim: Victim::Bridge,
     };
-    assert!(!crash(
-        &scene,
-        Victim::Bridge,
-        &scene.pod,
-        &Moment {
-            call: "reboot".to_owned(),
-            ..moment
-        }
-    ));
-    scene.network.del(&scene.eth0()).silent();
-    let moment = Moment {
-        call: "write".to_owned(),
+    let moment = |call: &str| Moment {
+        call: call.to_owned(),
         number: 1,
     };
     assert!(
-        crash(&scene, Victim::Bridge, &scene.pod, &moment),
+        !traced.crash(&scene.pod, &moment("reboot")),
+        "nobody asks for a reboot"
+    );
+    scene.network.del(&scene.eth0()).silent();
+    assert!(
+        traced.crash(&scene.pod, &moment("write")),
         "an ADD writes its result"
     );
 }

@@ -81,7 +81,7 @@ fn pods_of_both_talk_to_each_other_and_to_the_outside() {
     let network = network.served_by(Plugins::under_test());
     let new = host.pod("new");
     network.add(&new.attachment()).ok();
-    assert!(new.ping("10.10.0.2".parse().unwrap()) && old.ping("10.10.0.3".parse().unwrap()));
+    assert!(new.ping("10.10.0.2") && old.ping("10.10.0.3"));
     for pod in [&old, &new] {
         assert_eq!(
             pod.seen_by(world.outside.place(), Uplink::OUTSIDE[0])

@@ -2,22 +2,9 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::thread;
-use testkit::{Attachment, Dump, Scene, bridge, host_local};
+use testkit::{Attachment, Dump, Scene, at_once, bridge, host_local};
 
 const PODS: usize = 200;
-
-/// Runs a verb for all of them at once and returns what each returned.
-fn at_once<T: Send>(attachments: &[Attachment], verb: impl Fn(&Attachment) -> T + Sync) -> Vec<T> {
-    let verb = &verb;
-    thread::scope(|scope| {
-        let running: Vec<_> = attachments
-            .iter()
-            .map(|each| scope.spawn(move || verb(each)))
-            .collect();
-        running.into_iter().map(|job| job.join().unwrap()).collect()
-    })
-}
 
 fn addresses(results: &[Value]) -> BTreeSet<String> {
     results

@@ -1,8 +1,8 @@
 //! A runtime's time-out ends a plugin with SIGTERM: what the verb had made is taken back first.
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::json;
+use std::time::Duration;
 use testkit::{Outcome, Running, Scene, Stub, bridge, unlike_the_reference};
 
 const NO_HANDLER: &str = "SIGTERM ends it at once; everything made so far stays";
@@ -12,20 +12,19 @@ fn hanging(scene: &Scene, name: &str, verb: &str) -> Stub {
     Stub::new(
         &scene.host,
         name,
-        &format!("[ $CNI_COMMAND = {verb} ] || exit 0; announce; exec sleep 29.5"),
+        &format!("[ $CNI_COMMAND = {verb} ] || exit 0; announce; exec sleep 9.5"),
     )
 }
 
 fn terminate(plugin: Running, signal: Signal) -> Outcome {
-    let pid = Pid::from_raw(i32::try_from(plugin.pid()).unwrap());
-    kill(pid, signal).unwrap();
+    plugin.signal(signal);
     plugin.finish()
 }
 
 /// Whether any process of the machine runs a stub of this host.
 fn is_running(scene: &Scene) -> bool {
     scene.host.succeeds("for c in /proc/[0-9]*; do [ $c/ns/net -ef /proc/self/ns/net ] && \
-                         [ \"$(tr '\\0' ' ' <$c/cmdline)\" = 'sleep 29.5 ' ] && exit 0; done; exit 1")
+                         [ \"$(tr '\\0' ' ' <$c/cmdline)\" = 'sleep 9.5 ' ] && exit 0; done; exit 1")
 }
 
 #[test]
@@ -64,7 +63,12 @@ fn a_terminated_del_can_be_repeated() {
     };
     let deleting = scene.network.first("DEL", &scene.eth0()).start();
     assert_eq!(stub.announced(), "DEL");
-    assert!(!terminate(deleting, Signal::SIGTERM).succeeded());
+    let outcome = terminate(deleting, Signal::SIGTERM);
+    assert!(!outcome.succeeded());
+    assert!(
+        outcome.took < Duration::from_secs(5),
+        "the delegate runs on and holds the output:\n{outcome}"
+    );
     scene.host.sh(&format!("rm -r {}", stub.dir().display()));
     scene.network.del(&scene.eth0()).silent();
     unlike_the_reference(
@@ -83,10 +87,8 @@ fn terminated_adds_of_many_pods_leave_nothing() {
         // Wherever the signal meets the verb: before anything was made, in the middle, or after its end.
         for round in 0..40 {
             let adding = scene.network.first("ADD", &scene.eth0()).start();
-            std::thread::sleep(std::time::Duration::from_micros(round * 150));
-            let pid = Pid::from_raw(i32::try_from(adding.pid()).unwrap());
-            kill(pid, Signal::SIGTERM).unwrap();
-            let outcome = adding.finish();
+            std::thread::sleep(Duration::from_micros(round * 150));
+            let outcome = terminate(adding, Signal::SIGTERM);
             if outcome.succeeded() {
                 scene.network.del(&scene.eth0()).silent();
             }
