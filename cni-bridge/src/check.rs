@@ -53,7 +53,7 @@ pub fn check(request: &Request) -> Result<(), Error> {
     let interface = check.interface(ifname, in_pod)?;
     let port = check.port(&bridge, &interface)?;
     check.addresses_and_routes(&interface.device)?;
-    check.gateway(&bridge.device)?;
+    check.gateway(&bridge)?;
     check.sysctls(&port, &interface.device)?;
     check.filter(&port, interface.mac)
 }
@@ -187,16 +187,17 @@ impl Check {
                 found.isolated, wanted.isolated
             )
         })?;
-        self.vlans(&port.device)?;
+        let settings = self.settings.clone();
+        self.vlans(&port.device, &settings)?;
         Ok(port)
     }
 
-    fn vlans(&mut self, port: &Device) -> Result<(), Error> {
-        if self.settings.vlan_key().is_none() {
+    fn vlans(&mut self, port: &Device, settings: &Settings) -> Result<(), Error> {
+        if settings.vlan_key().is_none() {
             return Ok(());
         }
         let found = self.host.port_vlans(port)?;
-        let wanted = self.settings.port_vlans();
+        let wanted = settings.port_vlans();
         for vlan in &wanted {
             expect(found.contains(vlan), || {
                 format!(
@@ -209,7 +210,7 @@ impl Check {
             .iter()
             .find(|vlan| wanted.iter().all(|wanted| wanted.id != vlan.id));
         match stranger {
-            Some(vlan) if !self.settings.preserve_default_vlan => differs(format!(
+            Some(vlan) if !settings.preserve_default_vlan => differs(format!(
                 "bridge port {} carries VLAN {}, which is not configured",
                 port.name, vlan.id
             )),
@@ -247,16 +248,13 @@ impl Check {
         Ok(())
     }
 
-    fn gateway(&mut self, bridge: &Device) -> Result<(), Error> {
+    fn gateway(&mut self, bridge: &Link) -> Result<(), Error> {
         if self.plan.gateways.is_empty() {
             return Ok(());
         }
         let device = match gateway::device_name(&self.settings) {
-            None => bridge.clone(),
-            Some(name) => match self.host.link(&name)? {
-                Some(link) => link.device,
-                None => return differs(format!("VLAN device {name}, the gateway, does not exist")),
-            },
+            None => bridge.device.clone(),
+            Some(name) => self.vlan_device(bridge, &name)?,
         };
         let found = self.host.addresses(&device)?;
         for wanted in &self.plan.gateways {
@@ -271,6 +269,24 @@ impl Check {
             same_sysctl(key, "1")?;
         }
         Ok(())
+    }
+
+    fn vlan_device(&mut self, bridge: &Link, name: &str) -> Result<Device, Error> {
+        let Some(found) = self.host.link(name)? else {
+            return differs(format!("VLAN device {name}, the gateway, does not exist"));
+        };
+        expect(found.up, || {
+            format!("VLAN device {name}, the gateway, is down")
+        })?;
+        if let Some(port) = gateway::port_of(&mut self.host, &found)? {
+            let (port_name, on) = (&port.device.name, &bridge.device.name);
+            expect(port.master == Some(bridge.device.index), || {
+                format!("{port_name}, the other end of {name}, is not a port of {on}")
+            })?;
+            expect(port.up, || format!("bridge port {port_name} is down"))?;
+            self.vlans(&port.device, &gateway::native(&self.settings))?;
+        }
+        Ok(found.device)
     }
 
     fn sysctls(&mut self, port: &Link, interface: &Device) -> Result<(), Error> {

@@ -38,15 +38,35 @@ pub fn device_name(settings: &Settings) -> Option<String> {
         .map(|vlan| format!("{}.{vlan}", settings.bridge))
 }
 
+/// Makes the VLAN's device, or finishes what an ADD that was killed left of it, or mends what lost its bridge.
+///
+/// The device goes up last, so one that is up has all of it.
 fn vlan_device(
     host: &mut Rtnl,
     settings: &Settings,
     bridge: &Link,
     name: &str,
 ) -> Result<Link, Error> {
-    if let Some(present) = host.link(name)? {
-        return Ok(present);
+    let device = match host.link(name)? {
+        Some(present) => present,
+        None => create(host, settings, bridge, name)?,
+    };
+    // An administrator's own device, a VLAN device on the bridge for instance, is taken as it is.
+    let Some(port) = port_of(host, &device)? else {
+        return Ok(device);
+    };
+    if device.up && port.up && port.master == Some(bridge.device.index) {
+        return Ok(device);
     }
+    uplink::refuse_router_advertisements(name)?;
+    uplink::refuse_router_advertisements(&port.device.name)?;
+    host.apply(link::join(&port.device, &bridge.device))?;
+    port::join_vlans(host, &port.device, bridge, &native(settings))?;
+    host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;
+    Ok(device)
+}
+
+fn create(host: &mut Rtnl, settings: &Settings, bridge: &Link, name: &str) -> Result<Link, Error> {
     let port_name = format!(
         "veth{:08x}",
         bridge.device.index.wrapping_mul(4096) | u32::from(settings.vlan.unwrap_or_default())
@@ -59,6 +79,7 @@ fn vlan_device(
         peer_mac: Mac::random()?,
         peer_netns: None,
         mtu: settings.mtu,
+        alias: name,
     };
     match host.add_veth(&pair) {
         // Another ADD was faster and finishes the same work.
@@ -67,18 +88,26 @@ fn vlan_device(
             outcome?;
         }
     }
-    let (Some(port), Some(device)) = (host.link(&port_name)?, host.link(name)?) else {
-        return Err(Error::Differs(format!(
+    host.link(name)?.ok_or_else(|| {
+        Error::Differs(format!(
             "VLAN device {name} vanished while it was being set up"
-        )));
+        ))
+    })
+}
+
+/// The bridge port at the other end of a VLAN's device; `None` when the device is no veth pair of this namespace.
+pub fn port_of(host: &mut Rtnl, device: &Link) -> Result<Option<Link>, Error> {
+    let Some(peer) = device.peer.filter(|_| device.kind == "veth") else {
+        return Ok(None);
     };
-    uplink::refuse_router_advertisements(name)?;
-    uplink::refuse_router_advertisements(&port_name)?;
-    let native = Settings {
+    let port = host.link_at(peer)?;
+    Ok(port.filter(|port| port.kind == "veth" && port.peer == Some(device.device.index)))
+}
+
+/// The settings of the gateway's port: the VLAN, and nothing of the pods' trunk.
+pub fn native(settings: &Settings) -> Settings {
+    Settings {
         trunk: None,
         ..settings.clone()
-    };
-    port::join_vlans(host, &port.device, &native)?;
-    host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;
-    Ok(device)
+    }
 }

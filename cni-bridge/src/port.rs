@@ -52,16 +52,16 @@ pub fn create(
         peer_mac: settings.mac.map_or_else(Mac::random, Ok)?,
         peer_netns: Some(netns.as_fd()),
         mtu: settings.mtu,
+        alias: &identity.label,
     };
     undo.record(Made::Port(identity.port.clone()));
     let (device, pod) = host.add_veth(&pair)?;
     uplink::refuse_router_advertisements(&device.name)?;
     host.apply_all(vec![
-        link::alias(&device, &identity.label),
         port::settings(&device, settings.port()),
         link::up(&device),
     ])?;
-    join_vlans(host, &device, settings)?;
+    join_vlans(host, &device, bridge, settings)?;
     Ok(Pair {
         host: device,
         host_mac: pair.mac,
@@ -79,7 +79,7 @@ impl Settings {
         }
     }
 
-    /// The VLANs that a pod's port carries, beside what the kernel gave it.
+    /// The VLANs that a pod's port carries, beside what the bridge gave it, by id.
     pub fn port_vlans(&self) -> Vec<PortVlan> {
         let tagged = |id: &u16| PortVlan {
             id: *id,
@@ -98,29 +98,31 @@ impl Settings {
             pvid: true,
             untagged: true,
         });
-        native.into_iter().chain(trunk).collect()
+        let mut vlans: Vec<_> = native.into_iter().chain(trunk).collect();
+        vlans.sort_unstable();
+        vlans
     }
 }
 
-/// Lets a port carry the wanted VLANs and, unless they are preserved, none of those that the kernel gave it.
-pub fn join_vlans(host: &mut Rtnl, device: &Device, settings: &Settings) -> Result<(), Error> {
+/// Lets a port carry the wanted VLANs and, unless it is preserved, not the one that the bridge gave it.
+pub fn join_vlans(
+    host: &mut Rtnl,
+    device: &Device,
+    bridge: &Link,
+    settings: &Settings,
+) -> Result<(), Error> {
     let Some(key) = settings.vlan_key() else {
         return Ok(());
     };
     let wanted = settings.port_vlans();
-    let mut requests = Vec::new();
-    if !settings.preserve_default_vlan {
-        let present = host.port_vlans(device)?;
-        let unwanted = present
-            .into_iter()
-            .filter(|vlan| wanted.iter().all(|w| w.id != vlan.id));
-        requests.extend(unwanted.map(|vlan| port::remove_vlan(device, vlan, false)));
-    }
-    requests.extend(
-        wanted
-            .into_iter()
-            .map(|vlan| port::add_vlan(device, vlan, false)),
-    );
+    let given = bridge
+        .default_vlan
+        .filter(|id| !settings.preserve_default_vlan && wanted.iter().all(|w| w.id != *id));
+    let mut requests: Vec<_> = given
+        .map(|id| port::remove_vlan(device, id))
+        .into_iter()
+        .collect();
+    requests.push(port::add_vlans(device, &wanted));
     host.apply_all(requests)
         .map_err(|error| match error.errno() {
             Some(Errno::EOPNOTSUPP) => Error::NoVlanFiltering { key },

@@ -68,7 +68,12 @@ pub fn remove_vlan(device: &Device, id: u16) -> Request {
         pvid: false,
         untagged: false,
     };
-    vlan_request(RTM_DELLINK, device, &[vlan], &format!("remove VLAN {id} of"))
+    vlan_request(
+        RTM_DELLINK,
+        device,
+        &[vlan],
+        &format!("remove VLAN {id} of"),
+    )
 }
 
 /// Neighbouring ids are said as a range, or a trunk of all VLANs would not fit into a message.
@@ -89,9 +94,7 @@ fn vlan_request(kind: u16, device: &Device, vlans: &[PortVlan], verb: &str) -> R
 impl PortVlan {
     /// Whether `next` can be said in one range with it.
     fn is_followed_by(&self, next: &Self) -> bool {
-        next.id == self.id + 1
-            && !(self.pvid || next.pvid)
-            && self.untagged == next.untagged
+        next.id == self.id + 1 && !(self.pvid || next.pvid) && self.untagged == next.untagged
     }
 
     fn flags(self) -> BridgeVlanInfoFlags {
@@ -108,9 +111,9 @@ impl Rtnl {
         let mut message = LinkMessageBuilder::<LinkUnspec>::new()
             .interface_family(AddressFamily::Bridge)
             .build();
-        message
-            .attributes
-            .push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
+        message.attributes.push(LinkAttribute::ExtMask(vec![
+            LinkExtentMask::BrvlanCompressed,
+        ]));
         let replies = self.dump(Request::new(
             RTM_GETLINK,
             0,
