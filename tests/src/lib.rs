@@ -44,6 +44,7 @@ mod runtime;
 mod scene;
 mod stub;
 mod uplink;
+pub mod vm;
 mod wait;
 
 pub use call::{Call, Failure, Outcome, Running};
