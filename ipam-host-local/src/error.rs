@@ -189,10 +189,8 @@ pub struct Exhausted {
     pub census: Census,
 }
 
-/// The code of an ADD for an attachment that has its address already.
-const DUPLICATE: Code = Code::Plugin(100);
-/// The code of a CHECK that misses a reservation.
-const NOT_HELD: Code = Code::Plugin(101);
+/// The code of a CHECK that misses a reservation: the one that `bridge`, which passes ours on, gives to differences.
+const NOT_HELD: Code = Code::Plugin(103);
 
 impl Error {
     /// The code that a runtime sees.
@@ -211,7 +209,8 @@ impl Error {
             Self::Taken { .. } | Self::Exhausted(_) | Self::Stopped | Self::Unlocked(_) => {
                 Code::TryAgainLater
             }
-            Self::Duplicate { .. } => DUPLICATE,
+            // What is wrong is what the runtime named in CNI_CONTAINERID and CNI_IFNAME.
+            Self::Duplicate { .. } => Code::InvalidEnvironment,
             Self::NotHeld { .. } | Self::NoneHeld { .. } => NOT_HELD,
             Self::ResolvConf { .. }
             | Self::Store(_)

@@ -71,7 +71,7 @@ fn each_releases_and_checks_what_the_other_reserved() {
     assert_eq!(
         again,
         (
-            100,
+            4,
             "theirs/eth0 already holds 10.1.0.2 of range set 10.1.0.1-10.1.0.254 of network podnet: \
              DEL it before another ADD"
                 .to_owned()
@@ -114,7 +114,7 @@ fn files_of_the_oldest_plugins_are_honoured() {
     fs::create_dir(network.store()).unwrap();
     fs::write(network.store().join("10.1.0.7"), "old").unwrap();
     network.call("CHECK", "old").run().unwrap();
-    assert_eq!(network.call("ADD", "old").error().0, 100);
+    assert_eq!(network.call("ADD", "old").error().0, 4);
     network.del("old");
     assert!(network.reservations().is_empty());
 }

@@ -173,7 +173,7 @@ fn del_makes_nothing() {
 fn a_check_names_what_is_missing() {
     let network = Network::new(&json!([[{"subnet": "10.1.0.0/24"}], [{"subnet": "10.2.0.0/24"}]]));
     let (code, text) = network.call("CHECK", "c1").error();
-    assert_eq!(code, 101);
+    assert_eq!(code, 103);
     assert_eq!(
         text,
         "c1/eth0 holds no address of range set 10.1.0.1-10.1.0.254 of network podnet: DEL and ADD it again"
@@ -224,7 +224,7 @@ fn leftovers_of_an_earlier_boot_are_reclaimed_before_a_set_is_full() {
     network.call("STATUS", "").config(status).run().unwrap();
     let keep = network.changed(|config| config["ipam"]["reclaimEarlierBoot"] = false.into());
     assert_eq!(network.call("ADD", "d1").config(keep.clone()).error().0, 11);
-    assert_eq!(network.call("ADD", "c2").config(keep).error().0, 100);
+    assert_eq!(network.call("ADD", "c2").config(keep).error().0, 4);
     assert_eq!(network.reservations().len(), 5);
     let wish = network.changed(|config| config["runtimeConfig"] = json!({"ips": ["10.1.0.4"]}));
     network.call("ADD", "d1").config(wish).run().unwrap();

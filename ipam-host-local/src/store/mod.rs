@@ -52,7 +52,7 @@ impl StoreError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            ": set ipam.dataDir to a directory that this process can write to"
+            ": make it writable for this process, or set ipam.dataDir to another directory"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             ": free some space there, or set ipam.dataDir to a directory with space"

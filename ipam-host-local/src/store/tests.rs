@@ -239,6 +239,42 @@ fn a_reservation_removed_behind_our_back_is_nobodys() {
 }
 
 #[test]
+fn an_address_that_somebody_else_got_behind_our_back_is_not_ours() {
+    let fixture = Fixture::new();
+    reserve(&fixture, address("10.1.0.2"), &pod(1));
+    let store = fixture.store();
+    let mut locked = store.lock().unwrap();
+    fixture.write(address("10.1.0.2"), "c2\r\neth0");
+    assert_eq!(addresses(&mut locked, &pod(1)), []);
+    assert_eq!(addresses(&mut locked, &pod(2)), [address("10.1.0.2")]);
+}
+
+#[test]
+fn what_is_released_leaves_no_trace_in_the_index() {
+    let fixture = Fixture::new();
+    reserve(&fixture, address("10.1.0.2"), &pod(1));
+    let store = fixture.store();
+    let mut locked = store.lock().unwrap();
+    locked.release(address("10.1.0.2"), &pod(1)).unwrap();
+    locked.seal();
+    drop(locked);
+    let mut locked = store.lock().unwrap();
+    assert_eq!(addresses(&mut locked, &pod(1)), []);
+    // A trace would have made it read the directory.
+    assert!(!locked.is_fresh());
+}
+
+#[test]
+fn a_stamp_is_older_than_anything_the_kernel_writes() {
+    let fixture = Fixture::new();
+    for number in 0..100 {
+        fs::write(fixture.path().join(number.to_string()), "").unwrap();
+        let written = fixture.store().files.stamp().unwrap();
+        assert!(Stamp::fresh() < written);
+    }
+}
+
+#[test]
 fn files_of_old_plugins_are_found_by_container_id() {
     let fixture = Fixture::new();
     fixture.write(address("10.1.0.2"), "c1");
