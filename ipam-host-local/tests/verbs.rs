@@ -137,7 +137,7 @@ fn requested_addresses_are_given_or_refused_by_name() {
     // One attachment never has two addresses of one set, also when it asks for them.
     assert_eq!(
         network.call("ADD", "c1").config(wish("10.1.0.6")).error().0,
-        100
+        4
     );
     assert_eq!(network.reservations().len(), 2);
 }
