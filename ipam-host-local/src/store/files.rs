@@ -265,32 +265,31 @@ impl Files {
     /// Counts the reservations that `wanted` selects, and names the oldest of them. Reads no content but theirs, and
     /// needs no lock.
     pub(super) fn census(&self, wanted: impl Fn(Address) -> bool) -> Result<Census, StoreError> {
-        let mut held = Vec::new();
-        for address in self
-            .addresses()?
-            .into_iter()
-            .filter(|address| wanted(*address))
-        {
+        let mut held = 0;
+        let mut oldest = Vec::new();
+        for address in self.addresses()?.into_iter().filter(|at| wanted(*at)) {
             let name = address.to_string();
-            match rustix::fs::statat(&self.dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                // An empty file is a free address.
-                Ok(stat)
-                    if stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode).is_file() => {}
-                Ok(stat) => held.push((Stamp::of(&stat), address)),
-                Err(Errno::NOENT) => {}
+            let stat = match rustix::fs::statat(&self.dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(self.error("look at", &name, errno.into())),
+            };
+            // An empty file is a free address.
+            if stat.st_size == 0 && FileType::from_raw_mode(stat.st_mode).is_file() {
+                continue;
             }
+            held += 1;
+            oldest.push((Stamp::of(&stat), address));
+            oldest.sort_unstable();
+            oldest.truncate(Census::OLDEST);
         }
-        let count = held.len() as u64;
-        held.sort_unstable();
-        held.truncate(Census::OLDEST);
-        let oldest = held.into_iter().filter_map(|(since, address)| {
+        let named = oldest.into_iter().filter_map(|(since, address)| {
             let reservation = self.read(address).ok().flatten()?;
             Some((address, reservation.holder, since.time()))
         });
         Ok(Census {
-            held: count,
-            oldest: oldest.collect(),
+            held,
+            oldest: named.collect(),
         })
     }
 
