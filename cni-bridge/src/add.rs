@@ -14,7 +14,7 @@ use crate::undo::{Made, Record};
 use crate::{gateway, uplink};
 use cni::{AddResult, Interface, Verb};
 use cni_plugin::{Request, Running};
-use kernel::net::{Link, Rtnl};
+use kernel::net::{Link, Rtnl, link};
 use kernel::{Termination, Undo};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -39,34 +39,20 @@ fn attach<'a>(
     stop: &Termination,
     undo: &mut Record<'a>,
 ) -> Result<AddResult, Error> {
-    let attachment = request.attachment()?;
-    let ifname = attachment.ifname.as_str();
-    let identity = Identity::of(request.config().network(), attachment);
+    let network = request.config().network();
+    let identity = Identity::of(network, request.attachment()?);
+    let mut pod = refuse_second(request, &identity)?;
     let mut host = Rtnl::open()?;
-    let mut pod = Pod::open(netns(request))?;
-    refuse_second(request, &identity, &mut host, &mut pod)?;
     let observed = uplink::observe(&mut host, settings)?;
 
     let lease = start_ipam(request, settings, undo)?;
     let bridge = uplink::ensure(&mut host, settings, observed)?;
-    let pair = port::create(
-        &mut host,
-        pod.netns(),
-        settings,
-        &bridge,
-        &identity,
-        ifname,
-        undo,
-    )?;
-    let ipam = lease
-        .map(|running| running.finish(Some(stop.as_fd())))
-        .transpose()?
-        .flatten();
-    let plan = Plan::build(
-        settings,
-        request.config().network().as_str(),
-        ipam.unwrap_or_default(),
-    )?;
+    let ifname = request.attachment()?.ifname.as_str();
+    let ends = (pod.netns(), ifname);
+    let pair = port::create(&mut host, ends, settings, &bridge, &identity, undo)?;
+    let ipam = lease.map(|lease| lease.finish(Some(stop.as_fd())));
+    let ipam = ipam.transpose()?.flatten().unwrap_or_default();
+    let plan = Plan::build(settings, network.as_str(), ipam)?;
 
     if !settings.pod_end_down {
         pod.configure(&pair.pod, settings, &plan)?;
@@ -75,46 +61,49 @@ fn attach<'a>(
     let membership = membership(settings, &identity, &pair, &plan);
     undo.record(Made::Membership(membership.clone()));
     membership.join()?;
-    let host_link = if settings.pod_end_down {
-        host.link_at(pair.host.index)?
-    } else {
-        let link = port::await_forwarding(&mut host, &pair.host, stop)?;
-        if settings.detect_duplicates {
-            pod.await_addresses(&pair.pod, stop)?;
-        }
-        pod.announce(&pair)?;
-        Some(link)
-    };
+    let mtu = put_into_service(&mut host, &mut pod, settings, &pair, &plan, stop)?;
     if stop.requested() {
         return Err(Error::Stopped);
     }
-    let mtu = host_link.map(|link| link.mtu);
     Ok(report(request, &bridge, &pair, mtu, gateway, plan))
 }
 
 /// A second ADD for the same attachment must leave the first one as it is (ADD-4, ADD-5). Looked at before the IPAM
 /// plugin is asked, because releasing a refused lease (ADD-6) would release the first one's.
-fn refuse_second(
-    request: &Request,
-    identity: &Identity,
-    host: &mut Rtnl,
-    pod: &mut Pod,
-) -> Result<(), Error> {
+fn refuse_second(request: &Request, identity: &Identity) -> Result<Pod, Error> {
     let attachment = request.attachment()?;
-    if pod.link(attachment.ifname.as_str())?.is_some() {
-        return Err(Error::InterfaceExists {
-            ifname: attachment.ifname.to_string(),
-            netns: netns(request).display().to_string(),
-            container_id: attachment.container_id.to_string(),
-        });
-    }
-    match host.link(&identity.port)? {
-        Some(_) => Err(Error::AlreadyAttached {
+    if link::exists(&identity.port)? {
+        return Err(Error::AlreadyAttached {
             label: identity.label.clone(),
             port: identity.port.clone(),
-        }),
-        None => Ok(()),
+        });
     }
+    let pod = Pod::open_without(attachment.ifname.as_str(), netns(request))?;
+    pod.ok_or_else(|| Error::InterfaceExists {
+        ifname: attachment.ifname.to_string(),
+        netns: netns(request).display().to_string(),
+        container_id: attachment.container_id.to_string(),
+    })
+}
+
+/// Waits until the pod can be reached and tells its neighbours; returns the pair's MTU.
+fn put_into_service(
+    host: &mut Rtnl,
+    pod: &mut Pod,
+    settings: &Settings,
+    pair: &Pair,
+    plan: &Plan,
+    stop: &Termination,
+) -> Result<Option<u32>, Error> {
+    if settings.pod_end_down {
+        return Ok(host.link_at(pair.host.index)?.map(|link| link.mtu));
+    }
+    let link = port::await_forwarding(host, &pair.host, stop)?;
+    if settings.detect_duplicates {
+        pod.await_addresses(&pair.pod, stop)?;
+    }
+    pod.announce(pair, plan)?;
+    Ok(Some(link.mtu))
 }
 
 /// The namespace; the frame lets no ADD pass without one.

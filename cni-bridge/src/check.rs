@@ -297,7 +297,8 @@ impl Check {
             return Ok(());
         }
         let ours = port.device.name == self.identity.port;
-        let wanted = pod::wanted_sysctls(interface, &self.settings, &self.plan);
+        let mut wanted = pod::wanted_sysctls(interface, &self.settings, &self.plan);
+        wanted.extend(pod::announcing_sysctls(interface, &self.plan));
         let found = self.pod.inside(|| {
             wanted
                 .iter()

@@ -1,10 +1,11 @@
 //! DEL: take an attachment away, whatever is left of it.
 //!
 //! The attachment is known by its identity, so neither the namespace nor an earlier result nor an unchanged
-//! configuration is needed (DEL-1, DEL-3), and coming again is no error (DEL-2). Removing a veth pair sleeps in the
-//! kernel for some 20 ms, and closing an nf_tables socket after a deletion for some 10: both at the same time.
+//! configuration is needed (DEL-1, DEL-3), and coming again is no error (DEL-2). The address is released last, when nothing
+//! can answer under it any more.
 //!
-//! The address is released last, when nothing can answer under it any more.
+//! Removing a veth pair sleeps in the kernel for some 18 ms. Closing an nf_tables socket after a deletion sleeps as well,
+//! and holds up the removal of links meanwhile; so the socket stays open until the link is gone, and then closes at once.
 
 use crate::error::Error;
 use crate::identity::Identity;
@@ -14,33 +15,33 @@ use cni::Verb;
 use cni_plugin::Request;
 use kernel::Termination;
 use kernel::net::Rtnl;
+use kernel::net::nft::Socket;
 use std::os::fd::AsFd;
-use std::thread;
 
 /// Detaches the pod.
 pub fn del(request: &Request) -> Result<(), Error> {
     let stop = Termination::defer().map_err(Error::Signals)?;
     let identity = Identity::of(request.config().network(), request.attachment()?);
-    let (filter, link) = thread::scope(|scope| {
-        let filter = scope.spawn(|| leave_filter(request, &identity));
-        let link = remove_link(request, &identity);
-        (filter.join().unwrap_or(Err(Error::FilterThread)), link)
-    });
+    let mut nft = filter::open();
+    let filter = match &mut nft {
+        Ok(Some(nft)) => leave_filter(nft, request, &identity),
+        Ok(None) => Ok(()),
+        Err(_) => nft.map(|_| ()),
+    };
+    let link = remove_link(request, &identity);
     // An interface that could not be removed still has its address; another pod must not get it.
     let ipam = if link.is_ok() {
         release(request, &stop)
     } else {
         Ok(())
     };
-    Error::all([link, filter, ipam].into_iter().filter_map(Result::err))
+    Error::all([filter, link, ipam].into_iter().filter_map(Result::err))
 }
 
-fn leave_filter(request: &Request, identity: &Identity) -> Result<(), Error> {
-    filter::leave(
-        |label| label == identity.label,
-        &known_places(request, identity),
-    )?;
-    reference::leave_filter(request.config().network(), request.attachment()?)
+fn leave_filter(nft: &mut Socket, request: &Request, identity: &Identity) -> Result<(), Error> {
+    let known = known_places(request, identity);
+    filter::leave(nft, |label| label == identity.label, &known)?;
+    reference::leave_filter(nft, request.config().network(), request.attachment()?)
 }
 
 /// The places that follow from the earlier result, as far as there is one that can be read (DEL-3).

@@ -119,9 +119,6 @@ pub enum Error {
     /// Signals could not be held back, so nothing was begun.
     #[error("hold back signals: {0}")]
     Signals(io::Error),
-    /// The thread that tends the packet filter died.
-    #[error("the packet filter could not be cleaned up: run DEL again")]
-    FilterThread,
     /// A signal to stop arrived; everything was taken back.
     #[error("interrupted by a signal to stop; everything made so far was removed")]
     Stopped,
@@ -181,7 +178,7 @@ impl Error {
             | Self::DuplicateAddress(_) => UNUSABLE_ADDRESS,
             Self::Differs(_) => DIFFERS,
             Self::NotReady(_) => Code::NotAvailable,
-            Self::Signals(_) | Self::FilterThread => Code::Io,
+            Self::Signals(_) => Code::Io,
             Self::Stopped => Code::TryAgainLater,
             Self::Several { first, .. } => first.code(),
         }

@@ -63,10 +63,9 @@ impl Membership {
             .map(|(set, element)| (set, element.key))
             .collect();
         if known.is_empty() {
-            Ok(())
-        } else {
-            leave(|label| label == self.label, &known)
+            return Ok(());
         }
+        leave(&mut Socket::open()?, |label| label == self.label, &known)
     }
 
     fn ensure_shared_part(&self, nft: &mut Socket) -> Result<(), Error> {
@@ -134,6 +133,14 @@ fn adding(
     Ok(batch)
 }
 
+/// A socket to leave by; `None` in a kernel without nf_tables, which has nothing of ours.
+pub fn open() -> Result<Option<Socket>, Error> {
+    match Socket::open() {
+        Err(nft::Error::Unsupported { .. }) => Ok(None),
+        socket => Ok(Some(socket?)),
+    }
+}
+
 /// Where an element is found.
 pub type Place = (Set<'static>, Key);
 
@@ -141,15 +148,17 @@ pub type Place = (Set<'static>, Key);
 ///
 /// While pods come and go the kernel may leave an element out of a listing; what is `known` of the places is therefore
 /// asked for directly as well. An element that another attachment has put there meanwhile stays.
-pub fn leave(belongs: impl Fn(&str) -> bool, known: &[Place]) -> Result<(), Error> {
-    let mut nft = match Socket::open() {
-        // A kernel without nf_tables has nothing of ours.
-        Err(nft::Error::Unsupported { .. }) => return Ok(()),
-        socket => socket?,
-    };
+///
+/// The caller closes the socket, and last of all: after a deletion closing waits until the kernel has freed what was
+/// deleted, and meanwhile holds up whoever removes a link.
+pub fn leave(
+    nft: &mut Socket,
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<(), Error> {
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        let batch = removing(&mut nft, &belongs, known)?;
+        let batch = removing(nft, &belongs, known)?;
         if batch.is_empty() {
             return Ok(());
         }

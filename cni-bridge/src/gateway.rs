@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::{port, uplink};
 use kernel::net::link::{self, VethPair};
+use kernel::net::port::Port;
 use kernel::net::{Link, Mac, Rtnl};
 use nix::errno::Errno;
 
@@ -74,7 +75,7 @@ fn create(host: &mut Rtnl, settings: &Settings, bridge: &Link, name: &str) -> Re
     let pair = VethPair {
         name: &port_name,
         mac: Mac::random()?,
-        master: Some(bridge.device.index),
+        port: Some((bridge.device.index, Port::default())),
         peer_name: name,
         peer_mac: Mac::random()?,
         peer_netns: None,

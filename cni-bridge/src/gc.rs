@@ -24,8 +24,14 @@ pub fn gc(request: &Request) -> Result<(), Error> {
         .collect();
     let stale = |label: &str| is_of_network(label, network) && !valid.contains(label);
 
-    let mut errors = remove_links(stale);
-    errors.extend(filter::leave(stale, &[]).err());
+    let mut nft = filter::open();
+    let left = match &mut nft {
+        Ok(Some(nft)) => filter::leave(nft, stale, &[]),
+        Ok(None) => Ok(()),
+        Err(_) => nft.map(|_| ()),
+    };
+    let mut errors: Vec<_> = left.err().into_iter().collect();
+    errors.extend(remove_links(stale));
     errors.extend(collect_addresses(request, &stop).err());
     Error::all(errors)
 }

@@ -8,6 +8,7 @@ use kernel::Termination;
 use kernel::net::monitor::{self, Events};
 use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route, sysctl};
 use nix::errno::Errno;
+use std::iter;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -32,6 +33,21 @@ impl Pod {
         let netns = Netns::open(path)?;
         let rtnl = netns.enter(&home, Rtnl::open)?;
         Ok(Self { home, netns, rtnl })
+    }
+
+    /// Opens the namespace at `path` for an interface that is to be made; `None` when there is one of that name.
+    pub fn open_without(ifname: &str, path: &Path) -> Result<Option<Self>, Error> {
+        let home = Netns::current()?;
+        let netns = Netns::open(path)?;
+        let rtnl = netns.enter(&home, || {
+            let taken = link::exists(ifname)?;
+            if taken {
+                Ok(None)
+            } else {
+                Rtnl::open().map(Some)
+            }
+        })?;
+        Ok(rtnl.map(|rtnl| Self { home, netns, rtnl }))
     }
 
     /// The namespace.
@@ -106,7 +122,11 @@ impl Pod {
     /// Lets the neighbours learn the pod at once: the kernel sends a gratuitous ARP request and unsolicited neighbour
     /// advertisements for all addresses when a link is given its MAC, even if it has it already. A neighbour that knew
     /// the address under another MAC, and the bridge, learn the new one.
-    pub fn announce(&mut self, pair: &Pair) -> Result<(), Error> {
+    ///
+    /// The sysctls that ask for it are set only now: earlier the kernel would tell when the interface goes up as well,
+    /// to a port that may not pass packets yet or, on a full bridge, once more to hundreds of pods.
+    pub fn announce(&mut self, pair: &Pair, plan: &Plan) -> Result<(), Error> {
+        self.inside(|| set_sysctls(&announcing_sysctls(&pair.pod, plan)))?;
         Ok(self.rtnl.apply(link::mac(&pair.pod, pair.pod_mac))?)
     }
 
@@ -119,12 +139,20 @@ impl Pod {
 /// A sysctl of the pod: its key below `net/`, and its value.
 pub type Sysctl = (String, &'static str);
 
+/// The sysctls by which the interface's addresses are announced whenever it goes up or gets another MAC.
+pub fn announcing_sysctls(device: &Device, plan: &Plan) -> Vec<Sysctl> {
+    let name = &device.name;
+    let v4 = (format!("ipv4/conf/{name}/arp_notify"), "1");
+    let v6 = (format!("ipv6/conf/{name}/ndisc_notify"), "1");
+    let needs_v6 = plan.addresses().any(|net| net.is_ipv6());
+    iter::once(v4).chain(needs_v6.then_some(v6)).collect()
+}
+
 /// The sysctls that the interface needs before it goes up.
 pub fn wanted_sysctls(device: &Device, settings: &Settings, plan: &Plan) -> Vec<Sysctl> {
     let name = &device.name;
-    let v4 = |key: &str, value| (format!("ipv4/conf/{name}/{key}"), value);
     let v6 = |key: &str, value| (format!("ipv6/conf/{name}/{key}"), value);
-    let mut wanted = vec![v4("arp_notify", "1"), v6("ndisc_notify", "1")];
+    let mut wanted = Vec::new();
     if settings.detect_duplicates {
         wanted.extend([v6("enhanced_dad", "1"), v6("accept_dad", "1")]);
     } else {

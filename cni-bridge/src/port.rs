@@ -32,22 +32,21 @@ pub struct Pair {
     pub pod_mac: Mac,
 }
 
-/// Makes the pair with the pod's end in the pod from the start, and lets the host's end join the bridge.
+/// Makes the pair with the pod's end, of that name, in the pod's namespace from the start, and lets the host's end join the bridge.
 ///
 /// Both MACs are given rather than left to the kernel, so that no service on the host replaces them.
 pub fn create(
     host: &mut Rtnl,
-    netns: &Netns,
+    (netns, ifname): (&Netns, &str),
     settings: &Settings,
     bridge: &Link,
     identity: &Identity,
-    ifname: &str,
     undo: &mut Record<'_>,
 ) -> Result<Pair, Error> {
     let pair = VethPair {
         name: &identity.port,
         mac: Mac::random()?,
-        master: Some(bridge.device.index),
+        port: Some((bridge.device.index, settings.port())),
         peer_name: ifname,
         peer_mac: settings.mac.map_or_else(Mac::random, Ok)?,
         peer_netns: Some(netns.as_fd()),
@@ -57,10 +56,7 @@ pub fn create(
     undo.record(Made::Port(identity.port.clone()));
     let (device, pod) = host.add_veth(&pair)?;
     uplink::refuse_router_advertisements(&device.name)?;
-    host.apply_all(vec![
-        port::settings(&device, settings.port()),
-        link::up(&device),
-    ])?;
+    host.apply(link::up(&device))?;
     join_vlans(host, &device, bridge, settings)?;
     Ok(Pair {
         host: device,

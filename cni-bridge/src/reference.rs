@@ -10,10 +10,11 @@ use sha2::{Digest, Sha512};
 use std::fmt::Write;
 
 /// Removes the rules that the reference plugin made for an attachment, if there are any.
-pub fn leave_filter(network: &NetworkName, attachment: &Attachment) -> Result<(), Error> {
-    let Ok(mut nft) = Socket::open() else {
-        return Ok(());
-    };
+pub fn leave_filter(
+    nft: &mut Socket,
+    network: &NetworkName,
+    attachment: &Attachment,
+) -> Result<(), Error> {
     let mut batch = Batch::new();
     let masquerade = format!(
         "CNI-{}",
@@ -21,12 +22,7 @@ pub fn leave_filter(network: &NetworkName, attachment: &Attachment) -> Result<()
     );
     for family in [Family::Ip, Family::Ip6] {
         let table = Table::new(family, "nat");
-        remove_chains(
-            &mut nft,
-            &mut batch,
-            table.chain("POSTROUTING"),
-            &[&masquerade],
-        )?;
+        remove_chains(nft, &mut batch, table.chain("POSTROUTING"), &[&masquerade])?;
     }
     let Attachment {
         container_id,
@@ -36,7 +32,7 @@ pub fn leave_filter(network: &NetworkName, attachment: &Attachment) -> Result<()
     let guard_mac = format!("{guard}-mac");
     let bridge = Table::new(Family::Bridge, "nat");
     remove_chains(
-        &mut nft,
+        nft,
         &mut batch,
         bridge.chain("PREROUTING"),
         &[&guard, &guard_mac],
@@ -49,7 +45,7 @@ pub fn leave_filter(network: &NetworkName, attachment: &Attachment) -> Result<()
     );
     let checks = Table::new(Family::Inet, "cni_plugins_masquerade");
     let checks = checks.chain("masq_checks");
-    for rule in rules_of(&mut nft, checks)? {
+    for rule in rules_of(nft, checks)? {
         if rule
             .comment
             .as_deref()

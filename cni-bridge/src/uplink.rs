@@ -95,11 +95,17 @@ pub fn serve_as_gateway(
     if gateways.is_empty() {
         return Ok(());
     }
-    let present: Vec<_> = host
-        .addresses(device)?
-        .into_iter()
-        .filter(|a| a.global)
-        .map(|a| a.net)
+    let mut present = Vec::new();
+    if gateways.iter().any(IpNetwork::is_ipv4) {
+        present.extend(host.addresses_v4(device)?);
+    }
+    if gateways.iter().any(IpNetwork::is_ipv6) {
+        present.extend(host.addresses_v6(device)?);
+    }
+    let present: Vec<_> = present
+        .iter()
+        .filter(|address| address.global)
+        .map(|address| address.net)
         .collect();
     let mut requests = Vec::new();
     for other in present.iter().filter(|net| !gateways.contains(net)) {

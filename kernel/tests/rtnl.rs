@@ -9,7 +9,7 @@ mod namespace;
 
 use kernel::net::link::{self, NewBridge, VethPair};
 use kernel::net::monitor::{self, Events};
-use kernel::net::port::{self, Port};
+use kernel::net::port::Port;
 use kernel::net::{Device, Error, Mac, Netns, Route, Rtnl, address, route, sysctl};
 use namespace::{inside, run};
 use nix::errno::Errno;
@@ -21,6 +21,11 @@ use std::time::Duration;
 const BRIDGE_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 const POD_MAC: Mac = Mac([2, 0, 0, 0, 0, 3]);
+
+const PORT: Port = Port {
+    hairpin: true,
+    isolated: true,
+};
 
 fn bridge(rtnl: &mut Rtnl) -> Device {
     let bridge = NewBridge {
@@ -39,7 +44,7 @@ fn pair<'a>(master: Option<&Device>) -> VethPair<'a> {
     VethPair {
         name: "host0",
         mac: HOST_MAC,
-        master: master.map(|device| device.index),
+        port: master.map(|device| (device.index, PORT)),
         peer_name: "pod0",
         peer_mac: POD_MAC,
         peer_netns: None,
@@ -54,14 +59,6 @@ fn a_pair_is_a_port_with_its_alias_from_the_start() {
         let mut rtnl = Rtnl::open().unwrap();
         let master = bridge(&mut rtnl);
         let (host, pod) = rtnl.add_veth(&pair(Some(&master))).unwrap();
-        rtnl.apply(port::settings(
-            &host,
-            Port {
-                hairpin: true,
-                isolated: true,
-            },
-        ))
-        .unwrap();
         let shown = run("ip", "-d link show host0");
         for part in [
             "alias podnet/c1/eth0",
@@ -83,13 +80,7 @@ fn a_pair_is_a_port_with_its_alias_from_the_start() {
             (found.kind.as_str(), found.alias.as_str(), found.mtu),
             ("veth", "podnet/c1/eth0", 1400)
         );
-        assert_eq!(
-            found.port.unwrap().settings,
-            Port {
-                hairpin: true,
-                isolated: true
-            }
-        );
+        assert_eq!(found.port.unwrap().settings, PORT);
         assert!(!found.up);
     });
 }

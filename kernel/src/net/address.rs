@@ -5,7 +5,9 @@ use super::link::Device;
 use super::rtnl::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR, Request, Rtnl, attributes, ip, number};
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use nix::errno::Errno;
 use rtnetlink::AddressMessageBuilder;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -65,19 +67,40 @@ fn message(device: &Device, net: IpNetwork) -> AddressMessage {
 impl Rtnl {
     /// The addresses of a link, of both families.
     pub fn addresses(&mut self, device: &Device) -> Result<Vec<Address>, Error> {
+        let mut addresses = self.addresses_v4(device)?;
+        addresses.extend(self.addresses_v6(device)?);
+        Ok(addresses)
+    }
+
+    /// The IPv4 addresses of a link.
+    pub fn addresses_v4(&mut self, device: &Device) -> Result<Vec<Address>, Error> {
+        self.addresses_of(device, AddressFamily::Inet)
+    }
+
+    /// The IPv6 addresses of a link; none in a kernel without IPv6.
+    pub fn addresses_v6(&mut self, device: &Device) -> Result<Vec<Address>, Error> {
+        match self.addresses_of(device, AddressFamily::Inet6) {
+            Err(error) if error.errno() == Some(Errno::EOPNOTSUPP) => Ok(Vec::new()),
+            addresses => addresses,
+        }
+    }
+
+    /// One family at a time: asked for all at once, the kernel holds the lock of all links meanwhile.
+    fn addresses_of(
+        &mut self,
+        device: &Device,
+        family: AddressFamily,
+    ) -> Result<Vec<Address>, Error> {
         let mut message = AddressMessage::default();
+        message.header.family = family;
         message.header.index = device.index;
-        let replies = self.dump(Request::new(
-            RTM_GETADDR,
-            0,
-            &message,
-            format!("list addresses of {}", device.name),
-        ))?;
+        let what = format!("list addresses of {}", device.name);
+        let replies = self.dump(Request::new(RTM_GETADDR, 0, &message, what))?;
         // Kernels before 4.20 do not filter: the index is compared here as well.
-        Ok(replies
+        let addresses = replies
             .iter()
-            .filter_map(|reply| Address::parse(&reply.body, device.index))
-            .collect())
+            .filter_map(|reply| Address::parse(&reply.body, device.index));
+        Ok(addresses.collect())
     }
 }
 

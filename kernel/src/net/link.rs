@@ -1,6 +1,6 @@
 //! Links: looking them up, making bridges and veth pairs, changing and deleting them.
 
-use super::port::{self, PortState};
+use super::port::{self, Port, PortState};
 use super::rtnl::{
     IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, Request, Rtnl, attributes, number,
 };
@@ -10,6 +10,7 @@ use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkMessage,
 };
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -68,8 +69,8 @@ pub struct VethPair<'a> {
     pub name: &'a str,
     /// Address of that end.
     pub mac: Mac,
-    /// Index of the bridge that the end becomes a port of.
-    pub master: Option<u32>,
+    /// The bridge that the end becomes a port of, by index, and what kind of port.
+    pub port: Option<(u32, Port)>,
     /// Name of the other end.
     pub peer_name: &'a str,
     /// Address of the other end.
@@ -135,23 +136,14 @@ impl Rtnl {
 
     /// Makes a veth pair and returns its two ends, the socket's first.
     ///
-    /// Pair and alias come about in one system call: there is no moment at which a process could die and leave a pair
+    /// Pair, alias and port settings come about in one system call: there is no moment at which a process could die and leave a pair
     /// that does not tell whose it is.
     pub fn add_veth(&mut self, pair: &VethPair<'_>) -> Result<(Device, Device), Error> {
         let what = format!("create veth pair {} and {}", pair.name, pair.peer_name);
         // Kernels before 6.2 do not echo a new link; they are asked for it.
         let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
         let create = Request::new(RTM_NEWLINK, flags, &pair.message(), what.clone());
-        let alias = LinkUnspec::new_with_name(pair.name)
-            .alias(pair.alias)
-            .build();
-        let alias = Request::new(
-            RTM_NEWLINK,
-            0,
-            &alias,
-            format!("set the alias of {}", pair.name),
-        );
-        let replies = self.exchange(&[create, alias], NLM_F_ACK)?.replies;
+        let replies = self.exchange(&[create, pair.label()], NLM_F_ACK)?.replies;
         let malformed = |why| Error::Malformed {
             what: what.clone(),
             why,
@@ -209,6 +201,25 @@ impl Rtnl {
 }
 
 impl VethPair<'_> {
+    /// What the kernel takes only for a link that is there: alias and port settings.
+    fn label(&self) -> Request {
+        let message = match self.port {
+            Some((_, port)) => port::message(port)
+                .name(self.name)
+                .alias(self.alias)
+                .build(),
+            None => LinkUnspec::new_with_name(self.name)
+                .alias(self.alias)
+                .build(),
+        };
+        Request::new(
+            RTM_NEWLINK,
+            0,
+            &message,
+            format!("label and set up {}", self.name),
+        )
+    }
+
     fn message(&self) -> LinkMessage {
         let mut peer = LinkUnspec::new_with_name(self.peer_name).address(self.peer_mac.0.to_vec());
         let mut host = LinkVeth::new(self.name, self.peer_name).address(self.mac.0.to_vec());
@@ -218,11 +229,21 @@ impl VethPair<'_> {
         if let Some(mtu) = self.mtu {
             (peer, host) = (peer.mtu(mtu), host.mtu(mtu));
         }
-        if let Some(master) = self.master {
+        if let Some((master, _)) = self.port {
             host = host.controller(master);
         }
         host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
             .build()
+    }
+}
+
+/// Whether the calling thread's namespace has a link of that name. Unlike a look-up it does not wait for whoever is
+/// changing links just then.
+pub fn exists(name: &str) -> Result<bool, Error> {
+    match if_nametoindex(name) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENODEV) => Ok(false),
+        Err(errno) => Err(Error::io(format!("look for {name}"), errno)),
     }
 }
 

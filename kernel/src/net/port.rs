@@ -2,9 +2,7 @@
 
 use super::Error;
 use super::link::{Device, Link};
-use super::rtnl::{
-    IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, RTM_SETLINK, Request, Rtnl, attributes,
-};
+use super::rtnl::{IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, Request, Rtnl, attributes};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask};
 use rtnetlink::{LinkBridgePort, LinkBridgeVlan, LinkMessageBuilder, LinkUnspec};
@@ -42,18 +40,11 @@ pub struct PortVlan {
     pub untagged: bool,
 }
 
-/// Sets what kind of port a link is.
-pub fn settings(device: &Device, port: Port) -> Request {
-    let message = LinkBridgePort::new(device.index)
+/// What says what kind of port a link is, except which link.
+pub(super) fn message(port: Port) -> LinkMessageBuilder<LinkBridgePort> {
+    LinkBridgePort::new(0)
         .hairpin(port.hairpin)
         .isolated(port.isolated)
-        .build();
-    Request::new(
-        RTM_NEWLINK,
-        0,
-        &message,
-        format!("set up bridge port {}", device.name),
-    )
 }
 
 /// Lets a port carry VLANs, which are in the order of their ids.

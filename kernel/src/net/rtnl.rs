@@ -136,7 +136,8 @@ impl Rtnl {
 
     /// Asks for a single object; `None` when the kernel has none.
     pub(super) fn get(&mut self, request: Request) -> Result<Option<Reply>, Error> {
-        match self.exchange(&[request], NLM_F_ACK) {
+        // Without NLM_F_ACK the object itself is the whole answer.
+        match self.exchange(&[request], 0) {
             Ok(mut heard) => Ok(heard.replies.pop()),
             Err(error) if matches!(error.errno(), Some(Errno::ENODEV | Errno::ENOENT)) => Ok(None),
             Err(error) => Err(error),
@@ -193,6 +194,7 @@ impl Rtnl {
                 };
                 heard.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
                 if !matches!(message.kind, NLMSG_ERROR | NLMSG_DONE) {
+                    finished |= last_flags == 0;
                     heard.replies.push(Reply {
                         kind: message.kind,
                         body: message.body.to_vec(),

@@ -1,8 +1,8 @@
 //! Network sysctls, through /proc/sys, which shows those of the calling thread's network namespace.
 
 use super::Error;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 
 /// Sets `net/<key>`; a key is a path such as `ipv4/conf/eth0/arp_notify`. `false` when the kernel has no such key.
 pub fn set(key: &str, value: &str) -> Result<bool, Error> {
@@ -15,8 +15,13 @@ pub fn set(key: &str, value: &str) -> Result<bool, Error> {
 
 /// Reads `net/<key>`; `None` when the kernel has no such key.
 pub fn get(key: &str) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path(key)) {
-        Ok(value) => Ok(Some(value.trim_end().to_owned())),
+    // One read gets a value whole, and every value fits.
+    let mut value = [0; 64];
+    match File::open(path(key)).and_then(|mut file| file.read(&mut value)) {
+        Ok(length) => {
+            let value = String::from_utf8_lossy(value.get(..length).unwrap_or_default());
+            Ok(Some(value.trim_end().to_owned()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(format!("read sysctl net/{key}"), error)),
     }
