@@ -35,7 +35,9 @@ fn bridge(rtnl: &mut Rtnl) -> Device {
         vlan_filtering: false,
     };
     rtnl.add_bridge(&bridge).unwrap();
-    let device = rtnl.link("br0").unwrap().unwrap().device;
+    let link = rtnl.link("br0").unwrap().unwrap();
+    assert!(!link.up, "its sysctls are set before it goes up");
+    let device = link.device;
     rtnl.apply(link::up(&device)).unwrap();
     device
 }

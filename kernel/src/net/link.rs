@@ -164,9 +164,10 @@ impl Rtnl {
         ))
     }
 
-    /// Makes a bridge. One of that name already there is the kernel's EEXIST.
+    /// Makes a bridge, which is down at first. One of that name already there is the kernel's EEXIST.
     pub fn add_bridge(&mut self, bridge: &NewBridge<'_>) -> Result<(), Error> {
-        let mut message = LinkBridge::new(bridge.name).address(bridge.mac.0.to_vec());
+        let message = LinkMessageBuilder::<LinkBridge>::new(bridge.name);
+        let mut message = message.address(bridge.mac.0.to_vec());
         if let Some(mtu) = bridge.mtu {
             message = message.mtu(mtu);
         }
