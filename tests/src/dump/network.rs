@@ -8,21 +8,9 @@ type Objects = Vec<(String, Value)>;
 
 /// Links, addresses, routes, rules, bridge ports and nf_tables.
 pub(super) fn objects(place: &Place) -> Objects {
-    // Few processes, because a sweep takes thousands of dumps: `ip` answers one JSON list per line of a batch.
-    let inet = lists(
-        place,
-        "printf 'addr show\\nrule show\\nroute show table all\\n' | ip -j -d -batch -",
-    );
-    let inet6 = lists(
-        place,
-        "printf 'rule show\\nroute show table all\\n' | ip -6 -j -d -batch -",
-    );
-    let [addresses, rules, routes] = &inet[..] else {
-        panic!("ip answered {} lists instead of 3", inet.len())
-    };
-    let [rules6, routes6] = &inet6[..] else {
-        panic!("ip answered {} lists instead of 2", inet6.len())
-    };
+    let addresses = &place.json("ip -d -j addr");
+    let [rules, routes] = &policy(place, "-4");
+    let [rules6, routes6] = &policy(place, "-6");
 
     let mut all = Objects::new();
     for link in items(addresses) {
@@ -83,12 +71,16 @@ fn files_in(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-fn lists(place: &Place, script: &str) -> Vec<Value> {
-    let printed = place.sh(script);
-    let lists = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
-    lists
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|e| panic!("{script}\n{e}: {printed}"))
+/// The rules and the routes of a family, from one process, because a sweep takes thousands of dumps.
+fn policy(place: &Place, family: &str) -> [Value; 2] {
+    let script =
+        format!("printf 'rule show\\nroute show table all\\n' | ip {family} -d -j -batch -");
+    let printed = place.sh(&script);
+    let mut lists = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
+    std::array::from_fn(|_| match lists.next() {
+        Some(Ok(list)) => list,
+        other => panic!("{script}\n{other:?}: {printed}"),
+    })
 }
 
 /// `ip` prints an empty object for an absent one.
@@ -176,11 +168,10 @@ fn route(family: &str, route: &Value) -> (String, Value) {
     (name, rest)
 }
 
-/// The kernel's routes for link-local and multicast addresses come and go with carrier.
+/// Routes that follow from addresses, some of them a little later: to the host itself, to everybody, to link-local ones.
 fn is_automatic(route: &Value) -> bool {
-    let destination = text(route, "dst");
-    route["protocol"] == "kernel"
-        && (destination.starts_with("fe80:") || destination.starts_with("ff00:"))
+    let derived = ["local", "broadcast", "anycast", "multicast"].contains(&text(route, "type"));
+    route["protocol"] == "kernel" && (derived || text(route, "dst").starts_with("fe80:"))
 }
 
 fn bridge_ports(place: &Place) -> Objects {
