@@ -58,7 +58,7 @@ fn attach<'a>(
         pod.configure(&pair.pod, settings, &plan)?;
     }
     let gateway = gateway::ensure(&mut host, settings, &bridge, &plan)?;
-    let membership = membership(settings, &identity, &pair, &plan);
+    let membership = Membership::of(settings, &identity, pair.pod_mac, &plan);
     undo.record(Made::Membership(membership.clone()));
     membership.join()?;
     let mtu = put_into_service(&mut host, &mut pod, settings, &pair, &plan, stop)?;
@@ -125,26 +125,6 @@ fn start_ipam<'a>(
         request,
     });
     Ok(Some(ipam.start(request, Verb::Add)?))
-}
-
-/// What the attachment needs of the packet filter.
-pub fn membership(
-    settings: &Settings,
-    identity: &Identity,
-    pair: &Pair,
-    plan: &Plan,
-) -> Membership {
-    Membership {
-        label: identity.label.clone(),
-        masqueraded: if settings.masquerade {
-            plan.addresses().collect()
-        } else {
-            Vec::new()
-        },
-        guarded: settings
-            .antispoof
-            .then(|| (pair.host.name.clone(), pair.pod_mac)),
-    }
 }
 
 fn report(

@@ -321,20 +321,10 @@ impl Check {
 
     fn filter(&self, port: &Link, mac: Option<Mac>) -> Result<(), Error> {
         // The reference plugin's rules are its own; what became of them is not looked at.
-        if port.device.name != self.identity.port {
+        let Some(mac) = mac.filter(|_| port.device.name == self.identity.port) else {
             return Ok(());
-        }
-        let membership = Membership {
-            label: self.identity.label.clone(),
-            masqueraded: if self.settings.masquerade {
-                self.plan.addresses().collect()
-            } else {
-                Vec::new()
-            },
-            guarded: mac
-                .filter(|_| self.settings.antispoof)
-                .map(|mac| (port.device.name.clone(), mac)),
         };
+        let membership = Membership::of(&self.settings, &self.identity, mac, &self.plan);
         membership.missing()?.map_or(Ok(()), differs)
     }
 }

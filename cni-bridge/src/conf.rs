@@ -1,7 +1,7 @@
 //! The configuration as settings: every key read, every rule checked, before anything is made.
 
 use crate::error::Error;
-use cni::{ConfigError, Dns, Section};
+use cni::{ConfigError, Dns, Section, excerpt};
 use cni_plugin::Request;
 use kernel::net::Mac;
 use std::collections::BTreeSet;
@@ -106,7 +106,8 @@ impl Settings {
         }
         if let (true, Some(ipam)) = (self.pod_end_down, &self.ipam) {
             return conflict(format!(
-                "\"disableContainerInterface\" keeps the interface down, so it can have no address: remove ipam {ipam:?} or the key"
+                "\"disableContainerInterface\" keeps the interface down, so it can have no address: remove ipam {} or the key",
+                excerpt(ipam)
             ));
         }
         if let (true, Some(vlan)) = (self.is_gateway, self.vlan) {

@@ -1,7 +1,10 @@
 //! An attachment's part in the packet filter, masquerade and anti-spoofing together: one transaction to join, one to
 //! leave.
 
+use crate::conf::Settings;
 use crate::error::Error;
+use crate::identity::Identity;
+use crate::plan::Plan;
 use crate::{antispoof, masquerade};
 use ipnetwork::IpNetwork;
 use kernel::net::Mac;
@@ -28,6 +31,16 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// What an attachment whose pod's end has this MAC needs.
+    pub fn of(settings: &Settings, identity: &Identity, mac: Mac, plan: &Plan) -> Self {
+        let masqueraded = settings.masquerade.then(|| plan.addresses().collect());
+        Self {
+            label: identity.label.clone(),
+            masqueraded: masqueraded.unwrap_or_default(),
+            guarded: settings.antispoof.then(|| (identity.port.clone(), mac)),
+        }
+    }
+
     /// Whether it needs the packet filter at all.
     pub fn is_empty(&self) -> bool {
         self.masqueraded.is_empty() && self.guarded.is_none()

@@ -2,7 +2,7 @@
 
 use crate::conf::Settings;
 use crate::error::Error;
-use cni::{AddResult, Dns, IpConfig};
+use cni::{AddResult, Dns, IpConfig, excerpt};
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use kernel::net::Route;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,7 +28,7 @@ impl Plan {
     pub fn build(settings: &Settings, network: &str, ipam: AddResult) -> Result<Self, Error> {
         if let (Some(ipam_type), true) = (&settings.ipam, ipam.ips.is_empty()) {
             return Err(Error::NoAddress {
-                ipam: ipam_type.clone(),
+                ipam: excerpt(ipam_type),
                 network: network.to_owned(),
             });
         }
@@ -71,16 +71,7 @@ impl Plan {
             .iter()
             .any(|route| route.dst == dst && route.gw.is_some())
         {
-            let route = cni::Route {
-                dst,
-                gw: Some(gateway),
-                mtu: None,
-                advmss: None,
-                priority: None,
-                table: None,
-                scope: None,
-            };
-            self.routes.push(route);
+            self.routes.push(cni::Route::new(dst, Some(gateway)));
         }
     }
 
@@ -172,15 +163,7 @@ mod tests {
 
     fn route(dst: &str, gw: Option<&str>) -> cni::Route {
         let gw = gw.map(|gw| gw.parse().unwrap());
-        cni::Route {
-            dst: dst.parse().unwrap(),
-            gw,
-            mtu: None,
-            advmss: None,
-            priority: None,
-            table: None,
-            scope: None,
-        }
+        cni::Route::new(dst.parse().unwrap(), gw)
     }
 
     fn default_gateway() -> Settings {
