@@ -42,11 +42,9 @@ fn attach<'a>(
     let network = request.config().network();
     let identity = Identity::of(network, request.attachment()?);
     let mut pod = refuse_second(request, &identity)?;
-    let mut host = Rtnl::open()?;
-    let observed = uplink::observe(&mut host, settings)?;
-
     let lease = start_ipam(request, settings, undo)?;
-    let bridge = uplink::ensure(&mut host, settings, observed)?;
+    let mut host = Rtnl::open()?;
+    let bridge = uplink::ensure(&mut host, settings)?;
     let ifname = request.attachment()?.ifname.as_str();
     let ends = (pod.netns(), ifname);
     let pair = port::create(&mut host, ends, settings, &bridge, &identity, undo)?;
@@ -61,7 +59,7 @@ fn attach<'a>(
     let membership = Membership::of(settings, &identity, pair.pod_mac, &plan);
     undo.record(Made::Membership(membership.clone()));
     membership.join()?;
-    let mtu = put_into_service(&mut host, &mut pod, settings, &pair, &plan, stop)?;
+    let mtu = put_into_service(&mut host, &mut pod, settings, &bridge, &pair, &plan, stop)?;
     if stop.requested() {
         return Err(Error::Stopped);
     }
@@ -91,6 +89,7 @@ fn put_into_service(
     host: &mut Rtnl,
     pod: &mut Pod,
     settings: &Settings,
+    bridge: &Link,
     pair: &Pair,
     plan: &Plan,
     stop: &Termination,
@@ -99,6 +98,11 @@ fn put_into_service(
         return Ok(host.link_at(pair.host.index)?.map(|link| link.mtu));
     }
     let link = port::await_forwarding(host, &pair.host, stop)?;
+    let forwarding = link.port.is_some_and(|port| port.forwarding);
+    if forwarding && !bridge.operational {
+        // It is the first forwarding port that gives a bridge its carrier.
+        port::await_link(host, &bridge.device, stop, |bridge| bridge.operational)?;
+    }
     if settings.detect_duplicates {
         pod.await_addresses(&pair.pod, stop)?;
     }

@@ -37,6 +37,7 @@ pub static PLUGIN: Plugin = Plugin {
     name: "bridge",
     about: "connects pods through a bridge on the node",
     versions: &Version::ALL,
+    enters_netns: true,
     add: |request| Ok(add::add(request)?),
     del: |request| Ok(del::del(request)?),
     check: |request| Ok(check::check(request)?),

@@ -132,17 +132,27 @@ pub fn await_forwarding(
     device: &Device,
     stop: &Termination,
 ) -> Result<Link, Error> {
-    let what = format!("wait until bridge port {} passes packets", device.name);
-    let link = monitor::wait(
+    await_link(host, device, stop, |link| {
+        link.operational && link.port.is_none_or(|port| !port.disabled)
+    })
+}
+
+/// Waits until a link is as it has to be to pass packets.
+pub fn await_link(
+    host: &mut Rtnl,
+    device: &Device,
+    stop: &Termination,
+    ready: impl Fn(&Link) -> bool,
+) -> Result<Link, Error> {
+    let what = format!("wait until {} passes packets", device.name);
+    let probe = |host: &mut Rtnl| Ok(host.link_at(device.index)?.filter(&ready));
+    let limit = FORWARDING_LIMIT;
+    Ok(monitor::wait(
         host,
         Events::Links,
-        FORWARDING_LIMIT,
+        limit,
         stop.as_fd(),
         &what,
-        |host| {
-            let link = host.link_at(device.index)?;
-            Ok(link.filter(|link| link.operational && link.port.is_none_or(|port| !port.disabled)))
-        },
-    )?;
-    Ok(link)
+        probe,
+    )?)
 }

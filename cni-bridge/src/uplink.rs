@@ -7,9 +7,9 @@ use kernel::net::link::{self, NewBridge};
 use kernel::net::{Device, Link, Mac, Rtnl, address, sysctl};
 use nix::errno::Errno;
 
-/// Makes the bridge, or brings the one that was `observed` into the wanted state; returns it as it was then.
-pub fn ensure(host: &mut Rtnl, settings: &Settings, observed: Option<Link>) -> Result<Link, Error> {
-    let bridge = match observed {
+/// Makes the bridge, or brings the one that is there into the wanted state; returns it as it was before.
+pub fn ensure(host: &mut Rtnl, settings: &Settings) -> Result<Link, Error> {
+    let bridge = match observe(host, settings)? {
         Some(bridge) => bridge,
         None => create(host, settings)?,
     };

@@ -11,6 +11,7 @@ static PLUGIN: Plugin = Plugin {
     name: "minimal",
     about: "passes on what the plugins before it made",
     versions: &Version::ALL,
+    enters_netns: true,
     add,
     del: nothing,
     check: nothing,

@@ -15,6 +15,9 @@ pub struct Plugin {
     pub about: &'static str,
     /// The versions that it speaks, the oldest first.
     pub versions: &'static [Version],
+    /// Whether it works inside the container's namespace. One that does not, an IPAM plugin, takes whatever
+    /// `CNI_NETNS` says; people who try one out say `/dev/null`.
+    pub enters_netns: bool,
     /// Attaches a container, or leaves nothing behind.
     pub add: fn(&Request) -> Result<AddResult, Error>,
     /// Detaches it; succeeds any number of times (DEL-1, DEL-2).

@@ -55,8 +55,8 @@ impl Request {
 
     /// The path of the container's namespace.
     ///
-    /// On ADD and CHECK there always is one. It is a namespace and another one than the plugin's;
-    /// on DEL, where that does not hold, there is none.
+    /// On ADD and CHECK there always is one. For a plugin that enters it, it is a namespace and another
+    /// one than the plugin's; on DEL, where that does not hold, there is none.
     pub fn netns(&self) -> Option<&Path> {
         self.call.netns.as_deref()
     }

@@ -44,8 +44,11 @@ fn nothing_offered(stdin: impl Fn(Verb) -> Result<Vec<u8>, Error>) -> bool {
 }
 
 fn serve(plugin: &Plugin, call: Call, stdin: Arc<[u8]>) -> Answer {
-    let checked = Request::new(call, Arc::clone(&stdin), plugin.versions)
-        .and_then(Request::with_settled_netns);
+    let request = Request::new(call, Arc::clone(&stdin), plugin.versions);
+    let checked = request.and_then(|request| match plugin.enters_netns {
+        true => request.with_settled_netns(),
+        false => Ok(request),
+    });
     let done = match checked {
         Ok(request) => dispatch(plugin, &request),
         Err(error) => Err(error.into()),

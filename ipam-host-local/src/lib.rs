@@ -34,6 +34,7 @@ pub static PLUGIN: Plugin = Plugin {
     name: "host-local",
     about: "Hawser host-local: addresses for pods from ranges, kept on the node",
     versions: &Version::ALL,
+    enters_netns: false,
     add: add::add,
     del: del::del,
     check: check::check,

@@ -20,6 +20,7 @@ static PLUGIN: Plugin = Plugin {
     name: "test",
     about: "a plugin for tests",
     versions: &Version::ALL,
+    enters_netns: true,
     add: |_| note("add").map(|()| AddResult::default()),
     del: |_| note("del"),
     check: |_| note("check"),
@@ -155,6 +156,26 @@ fn the_namespace_is_checked_before_the_plugin_is_called() {
         assert!(text.contains("/proc/self/ns/net"), "{text}");
         assert_eq!(CALLED.get(), None);
     }
+}
+
+#[test]
+fn a_plugin_that_stays_outside_takes_any_namespace_path() {
+    static IPAM: Plugin = Plugin {
+        enters_netns: false,
+        ..PLUGIN
+    };
+    let environment = Environment {
+        netns: Some("/dev/null".into()),
+        netns_override: None,
+        ..environment("ADD")
+    };
+    let (code, text, _) = failure(ask(&PLUGIN, &environment, &config("1.0.0")));
+    assert_eq!(code, Code::InvalidEnvironment);
+    assert!(text.contains("/dev/null"), "{text}");
+    assert!(matches!(
+        ask(&IPAM, &environment, &config("1.0.0")),
+        Answer::Result(_)
+    ));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 const IFF_UP: u32 = 1;
 const IFF_PROMISC: u32 = 0x100;
-const IF_OPER_UNKNOWN: u8 = 0;
+/// RFC 2863.
 const IF_OPER_UP: u8 = 6;
 
 /// A link as requests and errors name it.
@@ -40,10 +40,9 @@ pub struct Link {
     pub mtu: u32,
     /// Administratively up.
     pub up: bool,
-    /// Able to pass packets, or of a kind that does not tell.
+    /// Able to pass packets: up, with a carrier, and the kernel has acted on both. Some kinds, `lo` among them, never
+    /// say so.
     pub operational: bool,
-    /// The operational state as the kernel numbers it (RFC 2863).
-    pub operstate: u8,
     /// Asked to be promiscuous by an administrator.
     pub promiscuous: bool,
     /// The kind: `bridge`, `veth` ...; empty for physical devices.
@@ -281,10 +280,14 @@ pub fn keeps_its_mac(link: &Link) -> Option<bool> {
     const NET_ADDR_SET: &str = "3";
     let folder = format!("/sys/class/net/{}", link.device.name);
     let read = |file| fs::read_to_string(format!("{folder}/{file}")).ok();
-    let same = read("ifindex")?.trim_end() == link.device.index.to_string()
-        && read("address")?.trim_end() == link.mac?.to_string();
-    same.then_some(())?;
-    Some(read("addr_assign_type")?.trim_end() == NET_ADDR_SET)
+    let keeps = read("addr_assign_type")?.trim_end() == NET_ADDR_SET;
+    let is_this_link = || {
+        let index = read("ifindex")?.trim_end() == link.device.index.to_string();
+        let mac = read("address")?.trim_end() == link.mac?.to_string();
+        Some(index && mac)
+    };
+    // Only the answer that has consequences needs to be certain.
+    (keeps || is_this_link()?).then_some(keeps)
 }
 
 /// Turns on VLAN filtering on a bridge.
@@ -328,8 +331,7 @@ impl Link {
             mac: None,
             mtu: 0,
             up: flags & IFF_UP != 0,
-            operational: true,
-            operstate: IF_OPER_UNKNOWN,
+            operational: false,
             promiscuous: flags & IFF_PROMISC != 0,
             kind: String::new(),
             master: None,
@@ -342,7 +344,6 @@ impl Link {
         for (kind, value) in attributes(body.get(IFINFOMSG..)?) {
             link.take(kind, value);
         }
-        link.operational = matches!(link.operstate, IF_OPER_UP | IF_OPER_UNKNOWN);
         Some(link)
     }
 
@@ -368,7 +369,7 @@ impl Link {
             IFLA_MTU => self.mtu = number(value).unwrap_or_default(),
             IFLA_LINK => self.peer = number(value),
             IFLA_MASTER => self.master = number(value),
-            IFLA_OPERSTATE => self.operstate = value.first().copied().unwrap_or(IF_OPER_UNKNOWN),
+            IFLA_OPERSTATE => self.operational = value.first() == Some(&IF_OPER_UP),
             IFLA_LINKINFO => self.take_info(value),
             IFLA_IFALIAS => self.alias = text(value),
             _ => {}

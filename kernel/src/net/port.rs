@@ -27,6 +27,8 @@ pub struct PortState {
     pub settings: Port,
     /// It passes nothing: it, or its bridge, has no carrier yet or is down.
     pub disabled: bool,
+    /// It passes everything. Neither holds for a while where the bridge runs the spanning tree protocol.
+    pub forwarding: bool,
 }
 
 /// One VLAN that a port carries.
@@ -129,11 +131,15 @@ pub(super) fn read(slave_data: &[u8]) -> PortState {
     const IFLA_BRPORT_MODE: u16 = 4;
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     const BR_STATE_DISABLED: u8 = 0;
+    const BR_STATE_FORWARDING: u8 = 3;
     let mut port = PortState::default();
     for (kind, value) in attributes(slave_data) {
         let byte = value.first().copied();
         match kind {
-            IFLA_BRPORT_STATE => port.disabled = byte == Some(BR_STATE_DISABLED),
+            IFLA_BRPORT_STATE => {
+                port.disabled = byte == Some(BR_STATE_DISABLED);
+                port.forwarding = byte == Some(BR_STATE_FORWARDING);
+            }
             IFLA_BRPORT_MODE => port.settings.hairpin = byte == Some(1),
             IFLA_BRPORT_ISOLATED => port.settings.isolated = byte == Some(1),
             _ => {}

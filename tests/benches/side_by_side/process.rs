@@ -7,7 +7,10 @@ use std::fmt;
 use std::io::{self, PipeReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
+
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// Why an experiment could not go on.
 #[derive(Debug)]
@@ -58,8 +61,10 @@ pub struct Started {
 }
 
 impl Recipe {
-    /// Runs it in the namespaces of the calling thread.
+    /// Runs it in the namespaces of the calling thread, after a pause in which the kernel gets done with what the one
+    /// before put off: freeing, duplicate address detection. It would otherwise be on this one's account.
     pub fn run(&self) -> io::Result<Ended> {
+        thread::sleep(SETTLING);
         self.prepare()?.start()?.finish()
     }
 

@@ -77,7 +77,7 @@ fn main() -> ExitCode {
 }
 
 impl Task {
-    /// NETNS PORT BRIDGE ADDRESS GATEWAY RESERVATION [masquerade]
+    /// `NETNS PORT BRIDGE ADDRESS GATEWAY RESERVATION`, and `masquerade` if that is wanted.
     fn read(mut words: impl Iterator<Item = String>) -> io::Result<Self> {
         let word = |name| move || Error::other(format!("the command line lacks the {name}"));
         let netns = words.next().ok_or_else(word("namespace"))?;
