@@ -101,10 +101,10 @@ fn put_into_service(
     let forwarding = link.port.is_some_and(|port| port.forwarding);
     if forwarding && !bridge.operational {
         // It is the first forwarding port that gives a bridge its carrier.
-        port::await_link(host, &bridge.device, stop, |bridge| bridge.operational)?;
+        port::await_link(host, &bridge.device, stop, |bridge| bridge.running)?;
     }
-    if settings.detect_duplicates {
-        pod.await_addresses(&pair.pod, stop)?;
+    if plan.addresses().any(|net| net.is_ipv6()) {
+        pod.await_ipv6(&pair.pod, plan, stop)?;
     }
     pod.announce(pair, plan)?;
     Ok(Some(link.mtu))

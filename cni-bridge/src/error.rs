@@ -97,6 +97,9 @@ pub enum Error {
         "the IPAM plugin returned {0}, but IPv6 is disabled in this kernel: remove the IPv6 range or enable IPv6"
     )]
     NoIpv6(IpAddr),
+    /// Something shared was removed by somebody else while an ADD built on it.
+    #[error("{0} vanished while it was being set up: try again, and find out who removes it")]
+    Vanished(String),
     /// Another host on the link has the address already.
     #[error(
         "address {0} is already used by another host on the link (duplicate address detection)"
@@ -179,7 +182,7 @@ impl Error {
             Self::Differs(_) => DIFFERS,
             Self::NotReady(_) => Code::NotAvailable,
             Self::Signals(_) => Code::Io,
-            Self::Stopped => Code::TryAgainLater,
+            Self::Stopped | Self::Vanished(_) => Code::TryAgainLater,
             Self::Several { first, .. } => first.code(),
         }
     }

@@ -89,11 +89,8 @@ fn create(host: &mut Rtnl, settings: &Settings, bridge: &Link, name: &str) -> Re
             outcome?;
         }
     }
-    host.link(name)?.ok_or_else(|| {
-        Error::Differs(format!(
-            "VLAN device {name} vanished while it was being set up"
-        ))
-    })
+    host.link(name)?
+        .ok_or_else(|| Error::Vanished(format!("VLAN device {name}")))
 }
 
 /// The bridge port at the other end of a VLAN's device; `None` when the device is no veth pair of this namespace.

@@ -4,12 +4,13 @@ use crate::conf::Settings;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::port::Pair;
+use ipnetwork::IpNetwork;
 use kernel::Termination;
 use kernel::net::monitor::{self, Events};
 use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route, sysctl};
 use nix::errno::Errno;
 use std::iter;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -91,9 +92,19 @@ impl Pod {
             })
     }
 
-    /// Waits until duplicate address detection is done with every address.
-    pub fn await_addresses(&mut self, device: &Device, stop: &Termination) -> Result<(), Error> {
-        let what = format!("wait for duplicate address detection on {}", device.name);
+    /// Waits until neighbours can find the pod by its IPv6 addresses, and until duplicate address detection, where it is
+    /// on, is done with them.
+    pub fn await_ipv6(
+        &mut self,
+        device: &Device,
+        plan: &Plan,
+        stop: &Termination,
+    ) -> Result<(), Error> {
+        let wanted = ipv6_addresses(plan);
+        let what = format!(
+            "wait until the IPv6 addresses of {} are usable",
+            device.name
+        );
         let Self { home, netns, rtnl } = self;
         let duplicate = netns.enter(home, || {
             monitor::wait(
@@ -103,14 +114,20 @@ impl Pod {
                 stop.as_fd(),
                 &what,
                 |rtnl| {
-                    let addresses: Vec<_> = rtnl
-                        .addresses(device)?
-                        .into_iter()
-                        .filter(|a| a.global)
-                        .collect();
-                    let duplicate = addresses.iter().find(|a| a.duplicate).map(|a| a.net.ip());
-                    let settled = duplicate.is_some() || addresses.iter().all(|a| !a.tentative);
-                    Ok(settled.then_some(duplicate))
+                    let present = rtnl.addresses_v6(device)?;
+                    let mut its = present
+                        .iter()
+                        .filter(|a| wanted.iter().any(|wanted| a.net.ip() == *wanted));
+                    if let Some(duplicate) = its.clone().find(|address| address.duplicate) {
+                        return Ok(Some(Some(duplicate.net.ip())));
+                    }
+                    let settled = its.all(|address| !address.tentative);
+                    for address in &wanted {
+                        if !settled || !address::answers_neighbours(device, *address)? {
+                            return Ok(None);
+                        }
+                    }
+                    Ok(Some(None))
                 },
             )
         })?;
@@ -134,6 +151,14 @@ impl Pod {
     pub fn link(&mut self, ifname: &str) -> Result<Option<Link>, Error> {
         Ok(self.rtnl.link(ifname)?)
     }
+}
+
+fn ipv6_addresses(plan: &Plan) -> Vec<Ipv6Addr> {
+    let address = |net: IpNetwork| match net.ip() {
+        IpAddr::V6(address) => Some(address),
+        IpAddr::V4(_) => None,
+    };
+    plan.addresses().filter_map(address).collect()
 }
 
 /// A sysctl of the pod: its key below `net/`, and its value.

@@ -64,12 +64,7 @@ fn create(host: &mut Rtnl, settings: &Settings) -> Result<Link, Error> {
         outcome => outcome.map_err(|error| without_vlan_filtering(settings, error))?,
     }
     let created = observe(host, settings)?;
-    created.ok_or_else(|| {
-        Error::Differs(format!(
-            "bridge {} vanished while it was being set up",
-            settings.bridge
-        ))
-    })
+    created.ok_or_else(|| Error::Vanished(format!("bridge {}", settings.bridge)))
 }
 
 fn without_vlan_filtering(settings: &Settings, error: kernel::net::Error) -> Error {

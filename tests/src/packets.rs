@@ -6,12 +6,12 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// How long a packet that should arrive may take, and how long one that must not arrive is waited for: the kernel asks
-/// again for an unanswered address after a second.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long a packet that should arrive may take, and how long one that must not arrive is waited for. The kernel asks
+/// again for an unanswered address after a second: a pod that cannot be reached from the start is found out.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 impl Place {
-    /// Whether `address` answers one ping within a second and a half.
+    /// Whether `address` answers one ping within a second.
     pub fn ping(&self, address: impl Display) -> bool {
         self.succeeds(&format!(
             "ping -n -q -c 1 -W {} {address}",

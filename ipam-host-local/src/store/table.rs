@@ -44,7 +44,7 @@ impl Table {
     /// Writes a table with room to grow.
     pub(super) fn write(file: File, start: u64, entries: &[Entry]) -> io::Result<Self> {
         let used = entries.len() as u64;
-        let slots = (used * 4).next_power_of_two().max(SMALLEST);
+        let slots = (used * 2).next_power_of_two().max(SMALLEST);
         let length = usize::try_from(slots).map_err(io::Error::other)? * SLOT;
         let mut bytes = vec![0; length];
         for entry in entries {

@@ -9,6 +9,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use nix::errno::Errno;
 use rtnetlink::AddressMessageBuilder;
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const IFADDRMSG: usize = 8;
@@ -102,6 +103,30 @@ impl Rtnl {
             .filter_map(|reply| Address::parse(&reply.body, device.index));
         Ok(addresses.collect())
     }
+}
+
+/// Whether a link listens for neighbours who look for its IPv6 address. The kernel joins the group for that some time
+/// after it has taken the address, and tells of an address once it has. Looks in the calling thread's namespace.
+pub fn answers_neighbours(device: &Device, address: Ipv6Addr) -> Result<bool, Error> {
+    let groups = fs::read_to_string("/proc/thread-self/net/igmp6");
+    let groups =
+        groups.map_err(|e| Error::io(format!("list multicast groups of {}", device.name), e))?;
+    let wanted: String = solicited_node(address)
+        .octets()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(groups.lines().any(|line| {
+        // The index and the name of the link, and the group.
+        let mut words = line.split_ascii_whitespace().skip(1);
+        words.next() == Some(&device.name) && words.next() == Some(&wanted)
+    }))
+}
+
+/// The solicited-node multicast address (RFC 4291, 2.7.1).
+fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let low = u128::from(address) & 0xff_ffff;
+    Ipv6Addr::from(u128::from(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0)) | low)
 }
 
 impl Address {

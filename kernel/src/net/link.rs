@@ -17,6 +17,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 const IFF_UP: u32 = 1;
 const IFF_PROMISC: u32 = 0x100;
+/// IFF_RUNNING and IFF_LOWER_UP.
+const RUNNING: u32 = 0x1_0040;
 /// RFC 2863.
 const IF_OPER_UP: u8 = 6;
 
@@ -40,9 +42,11 @@ pub struct Link {
     pub mtu: u32,
     /// Administratively up.
     pub up: bool,
-    /// Able to pass packets: up, with a carrier, and the kernel has acted on both. Some kinds, `lo` among them, never
-    /// say so.
+    /// Able to pass packets: up, with a carrier, and the kernel has acted on both. Some links never say so, `lo` and a
+    /// bridge that was up before it had its first port among them.
     pub operational: bool,
+    /// With a carrier, and in no state that speaks against passing packets.
+    pub running: bool,
     /// Asked to be promiscuous by an administrator.
     pub promiscuous: bool,
     /// The kind: `bridge`, `veth` ...; empty for physical devices.
@@ -332,6 +336,7 @@ impl Link {
             mtu: 0,
             up: flags & IFF_UP != 0,
             operational: false,
+            running: flags & RUNNING == RUNNING,
             promiscuous: flags & IFF_PROMISC != 0,
             kind: String::new(),
             master: None,
