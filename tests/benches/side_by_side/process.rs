@@ -4,13 +4,21 @@ use nix::sys::resource::{UsageWho, getrusage};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::hint;
 use std::io::{self, PipeReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-const SETTLING: Duration = Duration::from_millis(20);
+const SETTLING: Duration = Duration::from_millis(10);
+
+/// Keeps the processor busy meanwhile: one that has gone to sleep wakes up on the next process's account.
+fn settle() {
+    let until = Instant::now() + SETTLING;
+    while Instant::now() < until {
+        hint::spin_loop();
+    }
+}
 
 /// Why an experiment could not go on.
 #[derive(Debug)]
@@ -64,7 +72,7 @@ impl Recipe {
     /// Runs it in the namespaces of the calling thread, after a pause in which the kernel gets done with what the one
     /// before put off: freeing, duplicate address detection. It would otherwise be on this one's account.
     pub fn run(&self) -> io::Result<Ended> {
-        thread::sleep(SETTLING);
+        settle();
         self.prepare()?.start()?.finish()
     }
 
