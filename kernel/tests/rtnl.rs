@@ -7,6 +7,7 @@
 
 mod namespace;
 
+use ipnetwork::IpNetwork;
 use kernel::net::link::{self, NewBridge, VethPair};
 use kernel::net::monitor::{self, Events};
 use kernel::net::port::Port;
@@ -53,6 +54,19 @@ fn pair<'a>(master: Option<&Device>) -> VethPair<'a> {
         mtu: Some(1400),
         alias: "podnet/c1/eth0",
     }
+}
+
+/// A pair that is up, whose other end has an address of each family.
+fn addressed_pair(rtnl: &mut Rtnl) -> (Device, Device, [IpNetwork; 2]) {
+    let (host, pod) = rtnl.add_veth(&pair(None)).unwrap();
+    let nets = [
+        "10.1.0.7/24".parse().unwrap(),
+        "fd00::7/64".parse().unwrap(),
+    ];
+    let addresses = nets.iter().map(|net| address::add(&pod, *net, false));
+    let requests = addresses.chain([link::up(&host), link::up(&pod)]);
+    rtnl.apply_all(requests.collect()).unwrap();
+    (host, pod, nets)
 }
 
 #[test]
@@ -237,18 +251,7 @@ fn the_first_refusal_of_a_batch_is_reported_and_a_tolerated_one_is_not() {
 fn addresses_of_both_families_are_usable_at_once_and_read_back() {
     inside(|| {
         let mut rtnl = Rtnl::open().unwrap();
-        let (host, pod) = rtnl.add_veth(&pair(None)).unwrap();
-        let nets = [
-            "10.1.0.7/24".parse().unwrap(),
-            "fd00::7/64".parse().unwrap(),
-        ];
-        rtnl.apply_all(
-            nets.iter()
-                .map(|net| address::add(&pod, *net, false))
-                .chain([link::up(&host), link::up(&pod)])
-                .collect(),
-        )
-        .unwrap();
+        let (_, pod, nets) = addressed_pair(&mut rtnl);
         let found: Vec<_> = rtnl
             .addresses(&pod)
             .unwrap()
@@ -269,21 +272,28 @@ fn addresses_of_both_families_are_usable_at_once_and_read_back() {
 }
 
 #[test]
+fn neighbours_find_an_ipv6_address_some_time_after_it_was_added() {
+    inside(|| {
+        let mut rtnl = Rtnl::open().unwrap();
+        let (_, pod, _) = addressed_pair(&mut rtnl);
+        let (stop, _stopper) = pipe().unwrap();
+        let answers = |_: &mut Rtnl| {
+            let answers = address::answers_neighbours(&pod, "fd00::7".parse().unwrap())?;
+            Ok(answers.then_some(()))
+        };
+        let limit = Duration::from_secs(10);
+        let what = "wait for fd00::7";
+        let events = Events::AddressesV6;
+        monitor::wait(&mut rtnl, events, limit, stop.as_fd(), what, answers).unwrap();
+        assert!(!address::answers_neighbours(&pod, "fd00::8".parse().unwrap()).unwrap());
+    });
+}
+
+#[test]
 fn routes_keep_what_they_were_given() {
     inside(|| {
         let mut rtnl = Rtnl::open().unwrap();
-        let (host, pod) = rtnl.add_veth(&pair(None)).unwrap();
-        let nets = [
-            "10.1.0.7/24".parse().unwrap(),
-            "fd00::7/64".parse().unwrap(),
-        ];
-        rtnl.apply_all(
-            nets.iter()
-                .map(|net| address::add(&pod, *net, false))
-                .chain([link::up(&host), link::up(&pod)])
-                .collect(),
-        )
-        .unwrap();
+        let (host, pod, _) = addressed_pair(&mut rtnl);
         let plain = Route {
             destination: "0.0.0.0/0".parse().unwrap(),
             gateway: Some("10.1.0.1".parse().unwrap()),
