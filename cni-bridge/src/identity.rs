@@ -64,11 +64,13 @@ fn abridged(text: &str, limit: usize) -> String {
 }
 
 fn hash(text: &str, digits: usize) -> String {
+    hex(&Sha256::digest(text.as_bytes()), digits)
+}
+
+/// The first hexadecimal digits of a digest.
+pub(crate) fn hex(digest: &[u8], digits: usize) -> String {
     let mut hex = String::with_capacity(digits + 1);
-    for byte in Sha256::digest(text.as_bytes()) {
-        if hex.len() >= digits {
-            break;
-        }
+    for byte in digest.iter().take(digits.div_ceil(2)) {
         // Writing to a string cannot go wrong.
         let _ = write!(hex, "{byte:02x}");
     }

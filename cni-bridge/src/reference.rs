@@ -4,10 +4,10 @@
 //! Rules that it made through the legacy iptables are out of nf_tables' reach and stay.
 
 use crate::error::Error;
+use crate::identity::hex;
 use cni::{Attachment, NetworkName};
 use kernel::net::nft::{Batch, Chain, Family, Rule, Socket, Table};
 use sha2::{Digest, Sha512};
-use std::fmt::Write;
 
 /// Removes the rules that the reference plugin made for an attachment, if there are any.
 pub fn leave_filter(
@@ -103,10 +103,5 @@ fn rules_of(nft: &mut Socket, chain: Chain<'_>) -> Result<Vec<Rule>, Error> {
 }
 
 fn hash(text: &str, digits: usize) -> String {
-    let mut hex = String::with_capacity(128);
-    for byte in Sha512::digest(text.as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex.truncate(digits);
-    hex
+    hex(&Sha512::digest(text.as_bytes()), digits)
 }
