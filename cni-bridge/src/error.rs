@@ -169,6 +169,8 @@ impl Error {
             Self::Config(error) => error.code(),
             Self::Frame(error) => error.code(),
             Self::Delegate(error) => error.code,
+            Self::Kernel(net::Error::Late { .. } | net::Error::Stopped { .. })
+            | Self::Netfilter(nft::Error::Unsettled { .. }) => Code::TryAgainLater,
             Self::Kernel(error) => of_errno(error.errno()),
             Self::Netfilter(error) => of_errno(error.errno()),
             Self::Conflict(_) | Self::NoPrevResult { .. } => Code::InvalidConfig,
@@ -222,5 +224,55 @@ impl From<Error> for cni::Error {
             }
             error => Self::new(error.code(), error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_go_better_later_says_so() {
+        let what = || "wait until veth0 passes packets".to_owned();
+        let later: [Error; 5] = [
+            net::Error::Late {
+                what: what(),
+                seconds: 10,
+            }
+            .into(),
+            net::Error::Stopped { what: what() }.into(),
+            nft::Error::Unsettled {
+                what: what(),
+                attempts: 10,
+            }
+            .into(),
+            net::Error::Refused {
+                what: what(),
+                errno: Errno::EBUSY,
+                text: None,
+            }
+            .into(),
+            Error::Stopped,
+        ];
+        for error in later {
+            assert_eq!(error.code(), Code::TryAgainLater, "{error}");
+        }
+        let refused = net::Error::Refused {
+            what: what(),
+            errno: Errno::EPERM,
+            text: None,
+        };
+        assert_eq!(Error::from(refused).code(), Code::Io);
+    }
+
+    #[test]
+    fn what_was_left_behind_stands_beside_the_first_error() {
+        let error = Error::Stopped.and_undo(Err(Error::NotReady("no".into())));
+        let error = cni::Error::from(error);
+        assert_eq!(
+            (error.code, error.msg),
+            (Code::TryAgainLater, Error::Stopped.to_string())
+        );
+        assert!(error.details.contains("left behind"), "{}", error.details);
     }
 }
