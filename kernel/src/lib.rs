@@ -3,6 +3,7 @@
 //! It knows neither JSON nor protobuf, starts no program and never prints.
 
 pub mod net;
+pub mod storage;
 pub mod termination;
 pub mod undo;
 

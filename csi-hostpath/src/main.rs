@@ -1,0 +1,3 @@
+//! The storage driver. Nothing yet.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The calls that no safe wrapper exists for. The only place of the project where `unsafe` is allowed: each use says why
+//! it is sound, and each function offers a safe face.
+#![allow(unsafe_code)]
