@@ -28,8 +28,35 @@ pub struct Stats {
     pub condition: Condition,
 }
 
+/// How a volume is used at this moment, as the mount table and the loop devices have it.
+#[derive(Default)]
+pub struct Observed {
+    /// The root of the staged mount, open: where an image's filesystem can be frozen or trimmed.
+    pub staged: Option<std::os::fd::OwnedFd>,
+    /// The writable loop device of a staged block volume.
+    pub device: Option<std::fs::File>,
+    /// The targets at which it is really published, of those recorded.
+    pub targets: Vec<crate::record::Published>,
+}
+
+impl Observed {
+    /// Whether anything uses it: it must not be deleted (DV-02).
+    pub fn in_use(&self) -> bool {
+        self.staged.is_some() || self.device.is_some() || !self.targets.is_empty()
+    }
+
+    /// Whether a pod may be writing to it.
+    pub fn written(&self) -> bool {
+        self.targets.iter().any(|target| !target.readonly)
+    }
+}
+
 #[allow(unused_variables, missing_docs)]
 impl Driver {
+    /// Looks at the recorded staging path and targets. What is recorded but not there does not count.
+    pub fn observe(&self, volume: &crate::record::Volume) -> Result<Observed, Error> {
+        Err(Error::NotOffered("todo"))
+    }
     pub fn stage(&self, wanted: &request::Stage) -> Result<(), Error> {
         Err(Error::NotOffered("todo"))
     }

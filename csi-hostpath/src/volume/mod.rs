@@ -23,6 +23,19 @@ impl Driver {
     pub fn create_volume(&self, wanted: request::CreateVolume) -> Result<Volume, Error> {
         Err(Error::NotOffered("todo"))
     }
+    /// Makes an inline volume, or returns it if it is there and the same. The caller holds its lock.
+    pub fn create_inline(
+        &self,
+        volume: &VolumeId,
+        wanted: &request::Ephemeral,
+        capability: &crate::access::Capability,
+    ) -> Result<Volume, Error> {
+        Err(Error::NotOffered("todo"))
+    }
+    /// Deletes a volume that nothing uses. The caller holds its lock.
+    pub fn destroy(&self, volume: &Volume) -> Result<(), Error> {
+        Err(Error::NotOffered("todo"))
+    }
     /// `None`: the id cannot be ours, there is nothing to delete.
     pub fn delete_volume(&self, volume: Option<&VolumeId>) -> Result<(), Error> {
         Err(Error::NotOffered("todo"))
