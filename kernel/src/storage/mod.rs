@@ -4,6 +4,8 @@
 //! write beside us can swap what we look at for a link.
 
 mod error;
+#[cfg(test)]
+mod scratch;
 mod sys;
 
 pub mod beneath;

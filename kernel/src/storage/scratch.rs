@@ -1,0 +1,58 @@
+//! What tests of this module work on: mounts of their own, images of filesystems.
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Runs a test on a thread whose mounts nobody else sees and that end with it.
+pub fn inside(test: impl FnOnce(&Path) + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace needs CAP_SYS_ADMIN");
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", private).expect("private mounts");
+        test(folder.path());
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Makes a sparse file in `folder`, formats it when a filesystem is named, and gives it back open, with its path.
+pub fn image(folder: &Path, mib: u64, filesystem: Option<&str>) -> (File, PathBuf) {
+    let path = folder.join("image");
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .expect("a new file");
+    file.set_len(mib << 20).expect("a sparse file");
+    if let Some(filesystem) = filesystem {
+        run(&format!("mkfs.{filesystem}"), &["-q"], &path);
+    }
+    (file, path)
+}
+
+/// Runs a program on a file.
+pub fn run(program: &str, arguments: &[&str], path: &Path) {
+    let ran = Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .output()
+        .expect(program);
+    assert!(ran.status.success(), "{program}: {ran:?}");
+}
+
+/// Waits until something is so: other tests look at each loop device now and then, and one that is looked at is not let
+/// go before they are done.
+pub fn eventually(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < end, "it is still not so");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
