@@ -1,0 +1,86 @@
+//! How objects lie in the store's tables: what is read. Each function sees one state, whatever is written meanwhile.
+
+use std::ops::Bound;
+
+use redb::{Error, ReadTransaction};
+
+use super::tables::{OF_SOURCE, Object, POOLS, record};
+use super::{Part, Promised};
+use crate::record::Snapshot;
+
+/// The object of that id.
+pub(super) fn get<T: Object>(txn: &ReadTransaction, id: &str) -> Result<Option<T>, Error> {
+    let row = txn.open_table(T::ROWS)?.get(id)?;
+    row.map(|row| record(id, row.value())).transpose()
+}
+
+/// The object of that name.
+pub(super) fn named<T: Object>(txn: &ReadTransaction, name: &str) -> Result<Option<T>, Error> {
+    let id = txn.open_table(T::NAMES)?.get(name)?;
+    id.map(|id| listed(txn, id.value())).transpose()
+}
+
+/// The object of an id that another table tells.
+fn listed<T: Object>(txn: &ReadTransaction, id: &str) -> Result<T, Error> {
+    get(txn, id)?.ok_or_else(|| Error::Corrupted(format!("{id} is listed and has no record")))
+}
+
+/// Up to `most` objects whose ids are greater than `after`.
+pub(super) fn list<T: Object>(
+    txn: &ReadTransaction,
+    after: Option<&str>,
+    most: Option<usize>,
+) -> Result<Part<T>, Error> {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = txn.open_table(T::ROWS)?;
+    let found = rows.range::<&str>((start, Bound::Unbounded))?.map(|row| {
+        let (id, row) = row?;
+        record(id.value(), row.value())
+    });
+    part(found, most)
+}
+
+/// Up to `most` snapshots of the volume `source` whose ids are greater than `after`.
+pub(super) fn list_of_source(
+    txn: &ReadTransaction,
+    source: &str,
+    after: Option<&str>,
+    most: Option<usize>,
+) -> Result<Part<Snapshot>, Error> {
+    // No id is empty.
+    let start = Bound::Excluded((source, after.unwrap_or_default()));
+    let listing = txn.open_table(OF_SOURCE)?;
+    let found = listing
+        .range::<(&str, &str)>((start, Bound::Unbounded))?
+        .take_while(|row| {
+            row.as_ref()
+                .map_or(true, |(key, _)| key.value().0 == source)
+        })
+        .map(|row| listed(txn, row?.0.value().1));
+    part(found, most)
+}
+
+fn part<T>(
+    mut found: impl Iterator<Item = Result<T, Error>>,
+    most: Option<usize>,
+) -> Result<Part<T>, Error> {
+    let items = found
+        .by_ref()
+        .take(most.unwrap_or(usize::MAX))
+        .collect::<Result<_, _>>()?;
+    let more = found.next().transpose()?.is_some();
+    Ok(Part { items, more })
+}
+
+/// The sums of `pool`.
+pub(super) fn promised(txn: &ReadTransaction, pool: &str) -> Result<Promised, Error> {
+    let sums = txn.open_table(POOLS)?.get(pool)?;
+    let [bytes, volumes, snapshots] = sums
+        .map_or([0; 3], |sums| sums.value())
+        .map(|sum| u64::try_from(sum).unwrap_or(u64::MAX));
+    Ok(Promised {
+        bytes,
+        volumes,
+        snapshots,
+    })
+}

@@ -1,0 +1,183 @@
+//! The truth about objects: volumes, snapshots and groups, in one file that survives a crash at any moment (redb).
+//!
+//! A change is durable when [`Store::commit`] returns, and calls that come together share one write to disk. Reading
+//! never waits for writing. Neither gets slower as objects come to be.
+
+mod error;
+mod file;
+mod look;
+mod tables;
+mod together;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::WriteTransaction;
+
+use crate::record::{Group, Snapshot, Volume};
+pub use error::Error;
+use file::File;
+use tables::NameTaken;
+use together::Together;
+
+/// One change of one object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The volume is as given, whether or not it was there.
+    PutVolume(Volume),
+    /// The volume is gone.
+    DropVolume(String),
+    /// The snapshot is as given, whether or not it was there.
+    PutSnapshot(Snapshot),
+    /// The snapshot is gone.
+    DropSnapshot(String),
+    /// The group is as given, whether or not it was there.
+    PutGroup(Group),
+    /// The group is gone.
+    DropGroup(String),
+}
+
+/// A part of a list, in the order of ids.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Part<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// What a pool's volumes were promised together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Promised {
+    /// The sum of the sizes of the pool's volumes, in bytes; the largest number where it would not fit.
+    pub bytes: u64,
+    /// How many volumes the pool has.
+    pub volumes: u64,
+    /// How many snapshots the pool has.
+    pub snapshots: u64,
+}
+
+/// The store: cheap to clone, used from any thread. One process has it at a time.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    file: File,
+    calls: Together<Vec<Change>, Result<(), Error>>,
+}
+
+impl Store {
+    /// Opens the store at `path`, made if there is no such file. A file that is there and is no store, or a damaged one,
+    /// is refused and left alone: every page is verified.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        File::open(path).map(Self::on)
+    }
+
+    fn on(file: File) -> Self {
+        let calls = Together::default();
+        Self {
+            shared: Arc::new(Shared { file, calls }),
+        }
+    }
+
+    /// Makes all of `changes` durable, in their order, or none. Returns when they are on disk. Calls that come together
+    /// share a commit; a name that belongs to another object fails the call that wants it and no other.
+    pub fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
+        let together = |calls| commit_all(&self.shared.file, calls);
+        self.shared
+            .calls
+            .run(changes, together)
+            .unwrap_or(Err(Error::Lost))
+    }
+
+    /// The volume of that id.
+    pub fn volume(&self, id: &str) -> Result<Option<Volume>, Error> {
+        self.shared.file.read(|txn| look::get(txn, id))
+    }
+
+    /// The volume of that name.
+    pub fn volume_named(&self, name: &str) -> Result<Option<Volume>, Error> {
+        self.shared.file.read(|txn| look::named(txn, name))
+    }
+
+    /// Up to `most` volumes whose ids are greater than `after`.
+    pub fn volumes(&self, after: Option<&str>, most: Option<usize>) -> Result<Part<Volume>, Error> {
+        self.shared.file.read(|txn| look::list(txn, after, most))
+    }
+
+    /// The snapshot of that id.
+    pub fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, Error> {
+        self.shared.file.read(|txn| look::get(txn, id))
+    }
+
+    /// The snapshot of that name. Members of groups have no name and are not found here.
+    pub fn snapshot_named(&self, name: &str) -> Result<Option<Snapshot>, Error> {
+        self.shared.file.read(|txn| look::named(txn, name))
+    }
+
+    /// Up to `most` snapshots whose ids are greater than `after`; only those of the volume `source` when given.
+    pub fn snapshots(
+        &self,
+        source: Option<&str>,
+        after: Option<&str>,
+        most: Option<usize>,
+    ) -> Result<Part<Snapshot>, Error> {
+        self.shared.file.read(|txn| match source {
+            Some(source) => look::list_of_source(txn, source, after, most),
+            None => look::list(txn, after, most),
+        })
+    }
+
+    /// The group of that id.
+    pub fn group(&self, id: &str) -> Result<Option<Group>, Error> {
+        self.shared.file.read(|txn| look::get(txn, id))
+    }
+
+    /// The group of that name.
+    pub fn group_named(&self, name: &str) -> Result<Option<Group>, Error> {
+        self.shared.file.read(|txn| look::named(txn, name))
+    }
+
+    /// What the volumes of `pool` were promised, kept as a running sum: the cost does not grow.
+    pub fn promised(&self, pool: &str) -> Result<Promised, Error> {
+        self.shared.file.read(|txn| look::promised(txn, pool))
+    }
+}
+
+/// One transaction for all calls: an outcome for each, in their order.
+fn commit_all(file: &File, calls: Vec<Vec<Change>>) -> Vec<Result<(), Error>> {
+    let count = calls.len();
+    let written = file.write(|txn| {
+        calls
+            .into_iter()
+            .map(|changes| commit_one(txn, changes))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    written.unwrap_or_else(|error| vec![Err(error); count])
+}
+
+/// One call's changes. When one of them is refused, those before it are taken back within the transaction.
+fn commit_one(
+    txn: &WriteTransaction,
+    changes: Vec<Change>,
+) -> Result<Result<(), Error>, redb::Error> {
+    let mut opposites = Vec::with_capacity(changes.len());
+    for change in changes {
+        match tables::apply(txn, change)? {
+            Ok(opposite) => opposites.extend(opposite),
+            Err(NameTaken { name, owner }) => {
+                for opposite in opposites.into_iter().rev() {
+                    // Names that were given up a moment ago are free.
+                    let _ = tables::apply(txn, opposite)?;
+                }
+                return Ok(Err(Error::NameTaken { name, owner }));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Whose file it is, and what else may lie under its name.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tonic::Code;
+
+use super::*;
+
+/// What is said of the file at `path`.
+fn refusal(path: &Path) -> Error {
+    let refused = Store::open(path).err().unwrap();
+    assert!(refused.to_string().contains(path.to_str().unwrap()));
+    refused
+}
+
+#[test]
+fn nobody_else_may_read_it_or_have_it() {
+    let fresh = Fresh::new();
+    let mode = fs::metadata(fresh.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    assert_eq!(fs::read_dir(fresh.folder.path()).unwrap().count(), 1);
+    let refused = refusal(&fresh.path());
+    assert_eq!(refused, Error::InUse { path: fresh.path() });
+    let _ = fresh.reopened();
+}
+
+#[test]
+fn what_is_no_store_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    for content in [&b""[..], b"x", b"redb", &[7; 100_000]] {
+        fs::write(&path, content).unwrap();
+        let refused = refusal(&path);
+        assert_eq!(refused, Error::Foreign { path: path.clone() });
+        assert_eq!(refused.code(), Code::DataLoss);
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(refusal(&path), Error::Io { .. }));
+    let lost = folder.path().join("none/state.redb");
+    assert!(matches!(refusal(&lost), Error::Io { .. }));
+}
+
+#[test]
+fn another_database_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    drop(redb::Database::create(&path).unwrap());
+    assert_eq!(refusal(&path), Error::Foreign { path });
+}
+
+#[test]
+fn a_newer_store_is_refused() {
+    let Fresh { store, folder } = Fresh::new();
+    let path = folder.path().join("state.redb");
+    let newer = |txn: &WriteTransaction| crate::store::file::mark(txn, 2);
+    store.shared.file.write(newer).unwrap();
+    drop(store);
+    let refused = refusal(&path);
+    assert!(
+        refused
+            .to_string()
+            .contains("newer driver (schema 2, this driver knows up to 1)")
+    );
+    assert!(matches!(
+        refused,
+        Error::Newer {
+            found: 2,
+            known: 1,
+            ..
+        }
+    ));
+}
