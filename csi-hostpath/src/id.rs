@@ -83,3 +83,82 @@ fn random() -> Result<String, rustix::io::Errno> {
     }
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{GroupId, SnapshotId, VolumeId};
+    use proptest::prelude::*;
+
+    const HEX: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn g16_minted_ids_differ_and_are_ours() {
+        let (one, other) = (VolumeId::mint().unwrap(), VolumeId::mint().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(VolumeId::parse(one.as_str()), Some(one.clone()));
+        assert!(!one.is_inline());
+        let (snapshot, group) = (SnapshotId::mint().unwrap(), GroupId::mint().unwrap());
+        assert_eq!(SnapshotId::parse(&snapshot.to_string()), Some(snapshot));
+        assert_eq!(GroupId::parse(&group.to_string()), Some(group));
+    }
+
+    #[test]
+    fn each_kind_of_object_has_ids_of_its_own() {
+        for prefix in ["vol-", "snap-", "group-"] {
+            let id = format!("{prefix}{HEX}");
+            assert_eq!(VolumeId::parse(&id).is_some(), prefix == "vol-");
+            assert_eq!(SnapshotId::parse(&id).is_some(), prefix == "snap-");
+            assert_eq!(GroupId::parse(&id).is_some(), prefix == "group-");
+        }
+    }
+
+    #[test]
+    fn k13_kubelets_ids_of_inline_volumes_are_known() {
+        let inline = VolumeId::parse(&format!("csi-{HEX}{HEX}")).unwrap();
+        assert!(inline.is_inline());
+        assert_eq!(VolumeId::parse(&format!("csi-{HEX}")), None);
+        assert_eq!(VolumeId::parse(&format!("vol-{HEX}{HEX}")), None);
+    }
+
+    #[test]
+    fn nothing_else_is_an_id() {
+        let upper = HEX.to_uppercase();
+        for text in [
+            "",
+            "vol-",
+            "vol",
+            HEX,
+            ".",
+            "..",
+            "/",
+            "vol-../../../../../../../../../../../../..",
+            &format!("vol-{HEX}0"),
+            &format!("vol-{}", &HEX[1..]),
+            &format!("vol-{upper}"),
+            &format!("VOL-{HEX}"),
+            &format!(" vol-{HEX}"),
+            &format!("vol-{HEX}\n"),
+            &format!("vol-{HEX}\0"),
+            &format!("vol-{HEX}/.."),
+            &format!("../vol-{HEX}"),
+            &format!("vol-vol-{HEX}"),
+            &format!("vol-{}/", &HEX[1..]),
+            &format!("vol-{}\0", &HEX[1..]),
+            &format!("vol-{}é", &HEX[2..]),
+        ] {
+            assert_eq!(VolumeId::parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is taken for an id is one component of a path.
+        #[test]
+        fn an_id_is_a_safe_file_name(text in "\\PC*|(vol|csi)-[0-9a-f./]{31,33}|csi-[0-9a-f./]{64}") {
+            if let Some(id) = VolumeId::parse(&text) {
+                prop_assert_eq!(id.as_str(), &text);
+                let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                prop_assert!(text.bytes().all(is_safe), "{}", text);
+            }
+        }
+    }
+}
