@@ -2,6 +2,7 @@
 //! it is sound, and each function offers a safe face.
 #![allow(unsafe_code)]
 
+pub(super) mod btrfs;
 pub(super) mod freeze;
 pub(super) mod loopdev;
 pub(super) mod mounts;
