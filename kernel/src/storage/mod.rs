@@ -6,6 +6,7 @@
 mod error;
 #[cfg(test)]
 mod scratch;
+mod segments;
 mod sys;
 
 pub mod beneath;

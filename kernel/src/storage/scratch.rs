@@ -1,8 +1,12 @@
 //! What tests of this module work on: mounts of their own, images of filesystems.
 
+use super::loopdev::{Options, attach};
+use super::mounts::new_filesystem;
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -35,6 +39,24 @@ pub fn image(folder: &Path, mib: u64, filesystem: Option<&str>) -> (File, PathBu
         run(&format!("mkfs.{filesystem}"), &["-q"], &path);
     }
     (file, path)
+}
+
+/// The root of a new, empty filesystem that is mounted nowhere and gone with the last of its descriptors.
+pub fn filesystem(folder: &Path, mib: u64, kind: &str) -> OwnedFd {
+    let (file, path) = image(folder, mib, Some(kind));
+    std::fs::remove_file(path).expect("only its device knows it from here");
+    root(&file, kind)
+}
+
+/// The root of the filesystem in an image, mounted nowhere and gone with the last of its descriptors.
+pub fn root(image: &File, kind: &str) -> OwnedFd {
+    let options = Options {
+        autoclear: true,
+        ..Options::default()
+    };
+    let device = attach(image, &options).expect("a loop device");
+    let mount = new_filesystem(kind, &device.path(), &[], false).expect("a filesystem");
+    openat(&mount, ".", OFlags::RDONLY, Mode::empty()).expect("its root")
 }
 
 /// Runs a program on a file.

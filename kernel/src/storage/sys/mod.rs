@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub(super) mod btrfs;
+pub(super) mod clone;
 pub(super) mod freeze;
 pub(super) mod loopdev;
 pub(super) mod mounts;
