@@ -42,7 +42,8 @@ pub struct Space {
     pub total: u64,
     /// Bytes that nobody uses.
     pub free: u64,
-    /// Bytes that a pod may still take: free ones without those that ext4 keeps for CAP_SYS_RESOURCE, which pods do not have.
+    /// Bytes that a pod may still take: free ones without those that ext4 keeps for CAP_SYS_RESOURCE, which pods do not
+    /// have.
     pub available: u64,
     /// `None` on filesystems that do not count them.
     pub inodes: Option<Inodes>,

@@ -239,8 +239,8 @@ impl Device {
         sys::set_capacity(&self.file).map_err(|errno| self.refused("refresh the size of", errno))
     }
 
-    /// Lets the file go and closes the device. It is free when this returns, unless somebody else has it open or mounted: then it is free
-    /// when they let go. One that is free already stays so.
+    /// Lets the file go and closes the device. It is free when this returns, unless somebody else has it open or mounted:
+    /// then it is free when they let go, and `autoclear` until then. One that is free already stays so.
     pub fn detach(self) -> Result<(), Error> {
         match sys::clear(&self.file) {
             Ok(()) | Err(Errno::NXIO) => Ok(()),

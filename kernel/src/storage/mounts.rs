@@ -9,7 +9,7 @@ mod identity;
 
 pub use attributes::{AccessTimes, Attributes};
 pub use context::new_filesystem;
-pub use identity::{Identity, identity, is_readonly};
+pub use identity::{Identity, device, identity, is_readonly};
 
 use super::Error;
 use super::beneath::Place;
@@ -80,8 +80,8 @@ impl AsFd for Detached {
 /// descriptor of its root that is still open is such a use.
 ///
 /// There is no umount of a file descriptor, and a descriptor of the mount itself would keep it busy. So the descriptor of
-/// the directory is named through /proc, which leads to that very directory whatever happened to its path, and the name in it is not
-/// followed when it is a link.
+/// the directory is named through /proc, which leads to that very directory whatever happened to its path, and the name
+/// in it is not followed when it is a link.
 pub fn unmount(place: &Place) -> Result<bool, Error> {
     let parent = place.parent.as_fd().as_raw_fd();
     let path = Path::new("/proc/self/fd")

@@ -1,9 +1,11 @@
 //! What tests of this module work on: mounts of their own, images of filesystems.
 
+use super::Error;
 use super::loopdev::{Options, attach};
 use super::mounts::new_filesystem;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -77,4 +79,18 @@ pub fn eventually(mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it is still not so");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Does something again while the kernel says EBUSY: a process that another test starts has a copy of our descriptors for
+/// a moment, and what they are of is in use as long.
+pub fn patiently<T>(mut act: impl FnMut() -> Result<T, Error>) -> T {
+    let mut done = None;
+    eventually(|| match act() {
+        Err(error) if error.errno() == Errno::BUSY => false,
+        result => {
+            done = Some(result.unwrap());
+            true
+        }
+    });
+    done.unwrap()
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 const MESSAGES: usize = 8;
 
 /// Mounts the filesystem on `source`, out of sight. `options` are the filesystem's own, each with a value or without.
-/// `readonly` holds for the filesystem, not for this mount alone, and so for every mount of it.
+/// `readonly` holds for the mount and, unless it is mounted writable elsewhere, for the filesystem.
 ///
 /// What the filesystem says to a refusal is in the error.
 pub fn new_filesystem(
@@ -47,8 +47,11 @@ fn make(
     readonly: bool,
 ) -> Result<OwnedFd, Errno> {
     fsconfig_set_string(context, "source", source)?;
+    let mut attributes = MountAttrFlags::empty();
     if readonly {
         fsconfig_set_flag(context, "ro")?;
+        // btrfs that is mounted writable elsewhere stays so and does not refuse.
+        attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
     for (key, value) in options {
         match value {
@@ -57,11 +60,7 @@ fn make(
         }
     }
     fsconfig_create(context)?;
-    fsmount(
-        context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::empty(),
-    )
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// What the filesystem had to say: lines that start with `e`, `w` or `i` for their weight.
@@ -76,3 +75,7 @@ fn messages(context: &OwnedFd) -> String {
     });
     lines.collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+#[path = "../tests/context.rs"]
+mod tests;

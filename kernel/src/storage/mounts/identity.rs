@@ -1,8 +1,9 @@
 //! What is at a place.
 
-use crate::storage::Error;
+use crate::storage::{Error, mountinfo};
 use rustix::fs::{
-    AtFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatvfs, makedev, statx,
+    AtFlags, FileType, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatvfs, major, makedev,
+    stat, statx,
 };
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -34,6 +35,33 @@ pub fn identity(fd: impl AsFd, at: &Path) -> Result<Identity, Error> {
         mount_root: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         mount_id: stat.stx_mnt_id,
     })
+}
+
+/// The block device that the filesystem lies on, as `st_rdev` has it; `None` where there is none. `at` is for messages.
+///
+/// Mostly that is `dev`. btrfs has a `dev` of its own for each subvolume, and the mount table names its device.
+pub fn device(found: &Identity, at: &Path) -> Result<Option<u64>, Error> {
+    if major(found.dev) != 0 {
+        return Ok(Some(found.dev));
+    }
+    let table = mountinfo::read()?;
+    let mount = table.iter().find(|mount| mount.id == found.mount_id);
+    let Some(mount) = mount.filter(|mount| mount.fstype == "btrfs") else {
+        return Ok(None);
+    };
+    let source = Path::new(&mount.source);
+    let node = stat(source).map_err(|errno| {
+        Error::new(
+            format!(
+                "look at {}, which {} lies on",
+                source.display(),
+                at.display()
+            ),
+            errno,
+        )
+    })?;
+    let is_block = FileType::from_raw_mode(node.st_mode) == FileType::BlockDevice;
+    Ok(is_block.then_some(node.st_rdev))
 }
 
 /// Whether writes through the mount that `fd` was reached through are refused, by the mount or by its filesystem.

@@ -1,19 +1,18 @@
 use super::*;
 use crate::storage::beneath::{Root, resolve};
-use crate::storage::loopdev::{self, Options};
 use crate::storage::mountinfo;
-use crate::storage::scratch::{eventually, image, inside};
+use crate::storage::scratch::{inside, patiently};
 use rustix::mount::{MountFlags, mount, mount_change};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-fn dir(folder: &Path, name: &str) -> PathBuf {
+pub(in crate::storage) fn dir(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     fs::create_dir(&path).unwrap();
     path
 }
 
-fn open(path: &Path) -> OwnedFd {
+pub(in crate::storage) fn open(path: &Path) -> OwnedFd {
     Root::open("/")
         .unwrap()
         .open_place(path.strip_prefix("/").unwrap())
@@ -21,11 +20,11 @@ fn open(path: &Path) -> OwnedFd {
         .unwrap()
 }
 
-fn place(path: &Path) -> Place {
+pub(in crate::storage) fn place(path: &Path) -> Place {
     resolve(path.parent().unwrap(), path).unwrap()
 }
 
-fn look(path: &Path) -> Identity {
+pub(in crate::storage) fn look(path: &Path) -> Identity {
     identity(open(path), path).unwrap()
 }
 
@@ -37,7 +36,7 @@ fn bind(source: &Path, target: &Path) {
 }
 
 /// The topmost mount at a path.
-fn entry(path: &Path) -> mountinfo::Mount {
+pub(in crate::storage) fn entry(path: &Path) -> mountinfo::Mount {
     let id = look(path).mount_id;
     mountinfo::read()
         .unwrap()
@@ -46,18 +45,8 @@ fn entry(path: &Path) -> mountinfo::Mount {
         .unwrap()
 }
 
-/// Unmounts, and waits while the mount is in use: a process that another test starts has a copy of our descriptors for a
-/// moment.
-fn unmounted(place: &Place) -> bool {
-    let mut was_mounted = None;
-    eventually(|| match unmount(place) {
-        Err(refused) if refused.errno() == Errno::BUSY => false,
-        done => {
-            was_mounted = Some(done.unwrap());
-            true
-        }
-    });
-    was_mounted.unwrap()
+pub(in crate::storage) fn unmounted(place: &Place) -> bool {
+    patiently(|| unmount(place))
 }
 
 fn tmpfs(path: &Path) {
@@ -282,79 +271,5 @@ fn what_is_not_attached_leaves_nothing() {
         drop(clone_tree(open(folder), folder).unwrap());
         drop(new_filesystem("tmpfs", Path::new("none"), &[], false).unwrap());
         assert_eq!(mountinfo::read().unwrap(), before);
-    });
-}
-
-#[test]
-fn a_filesystem_is_mounted_from_its_device() {
-    for (kind, mib, options) in [
-        (
-            "ext4",
-            16,
-            &[("commit", Some("7")), ("nodelalloc", None)][..],
-        ),
-        ("xfs", 320, &[("nouuid", None)]),
-        ("btrfs", 128, &[]),
-    ] {
-        inside(move |folder| {
-            let (file, _) = image(folder, mib, Some(kind));
-            let autoclear = Options {
-                autoclear: true,
-                ..Options::default()
-            };
-            let device = loopdev::attach(&file, &autoclear).unwrap();
-            let made = new_filesystem(kind, &device.path(), options, false).unwrap();
-            let target = dir(folder, "target");
-            made.attach(open(&target), &target).unwrap();
-            let entry = entry(&target);
-            assert_eq!(entry.fstype, kind);
-            assert_eq!(Path::new(&entry.source), device.path());
-            for (key, _) in options {
-                let shown = entry.super_options.to_str().unwrap();
-                assert!(shown.contains(key), "{shown}");
-            }
-            fs::write(target.join("file"), "content").unwrap();
-            if kind != "btrfs" {
-                assert_eq!(loopdev::is_loop(look(&target).dev), Some(device.number));
-            }
-            assert!(unmounted(&place(&target)));
-            // A second time, to read only.
-            let made = new_filesystem(kind, &device.path(), options, true).unwrap();
-            made.attach(open(&target), &target).unwrap();
-            assert!(is_readonly(open(&target), &target).unwrap());
-            assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "content");
-            assert!(unmounted(&place(&target)));
-        });
-    }
-}
-
-#[test]
-fn a_refusal_has_the_filesystems_own_words() {
-    inside(|folder| {
-        let (file, _) = image(folder, 16, Some("ext4"));
-        let autoclear = Options {
-            autoclear: true,
-            ..Options::default()
-        };
-        let device = loopdev::attach(&file, &autoclear).unwrap();
-        let mounting = |kind, options: &[_]| new_filesystem(kind, &device.path(), options, false);
-        let refused = mounting("ext4", &[("nonsense", None)])
-            .unwrap_err()
-            .to_string();
-        assert!(refused.contains("nonsense"), "{refused}");
-        assert!(
-            refused.contains(&device.path().display().to_string()),
-            "{refused}"
-        );
-        let refused = mounting("xfs", &[]).unwrap_err();
-        assert!(refused.to_string().contains("xfs"), "{refused}");
-        let refused = mounting("no-such-filesystem", &[]).unwrap_err();
-        assert_eq!(refused.errno(), Errno::NODEV);
-        assert!(
-            refused.to_string().contains("this kernel has no"),
-            "{refused}"
-        );
-        let nowhere = new_filesystem("ext4", &folder.join("gone"), &[], false).unwrap_err();
-        assert!(nowhere.to_string().contains("gone"), "{nowhere}");
     });
 }
