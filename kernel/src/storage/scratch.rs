@@ -13,16 +13,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Runs a test on a thread whose mounts nobody else sees and that end with it.
+/// Runs a test on a thread whose mounts nobody else sees and that end with it. It gets a folder, which is removed from
+/// outside, where nothing is mounted in it.
 pub fn inside(test: impl FnOnce(&Path) + Send + 'static) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().to_owned();
     let thread = std::thread::spawn(move || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace needs CAP_SYS_ADMIN");
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).expect("private mounts");
-        test(folder.path());
+        test(&path);
     });
-    if let Err(panic) = thread.join() {
+    let ended = thread.join();
+    folder.close().expect("the folder removed");
+    if let Err(panic) = ended {
         std::panic::resume_unwind(panic);
     }
 }
