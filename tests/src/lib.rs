@@ -1,4 +1,5 @@
-//! Real network namespaces, private mounts and a runtime's part, for testing CNI plugins.
+//! Real network namespaces, private mounts and a runtime's part, for testing CNI plugins; in [`csi`], filesystems and a
+//! kubelet's part, for testing storage drivers.
 //!
 //! ```no_run
 //! use testkit::{Dump, Host, Network, bridge};
@@ -21,6 +22,7 @@
 //! * [`Dump`]: the state of host and pods before and after, and the difference.
 //! * [`Stub`]: a delegate that does what the test wants; [`Uplink`]: a world outside of the host.
 //! * [`Scene`]: the usual beginning, one pod on one host with one network.
+//! * [`csi`]: the same for storage drivers.
 //! * [`unlike_the_reference`]: a behaviour in which the reference differs on purpose.
 //!
 //! A test needs root, and `ip`, `bridge`, `nft` and `ping` on the path. It touches nothing of the machine: see [`Host`].
@@ -33,6 +35,7 @@
 
 mod call;
 mod config;
+pub mod csi;
 mod dump;
 mod host;
 mod packets;

@@ -64,7 +64,7 @@ impl Plugins {
 }
 
 /// `target/<triple>/<profile>`: a test runs from `deps` below it, a program from the folder itself.
-fn built_here() -> PathBuf {
+pub(crate) fn built_here() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of the running test");
     let dir = exe.parent().unwrap_or(Path::new("/"));
     let profile = if dir.ends_with("deps") || dir.ends_with("examples") {

@@ -11,7 +11,7 @@ pub struct Diff {
 }
 
 impl Diff {
-    pub(super) fn between(
+    pub(crate) fn between(
         before: &BTreeMap<String, Value>,
         after: &BTreeMap<String, Value>,
     ) -> Self {

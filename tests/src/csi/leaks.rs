@@ -1,0 +1,73 @@
+//! What a driver leaves behind: mounts, loop devices, files.
+
+use super::node::Node;
+use super::pool::PoolDisk;
+use crate::dump::Diff;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A snapshot of what lies around on a node: its mounts, the loop devices over its files, and the paths in its pools and in
+/// kubelet's directory. Nothing in it depends on how a driver keeps its records, except that they are files.
+#[derive(Debug)]
+pub struct Leaks<'a> {
+    node: &'a Node,
+    pools: Vec<&'a PoolDisk>,
+    before: BTreeMap<String, Value>,
+}
+
+impl<'a> Leaks<'a> {
+    /// Takes the snapshot.
+    pub fn of(node: &'a Node, pools: &[&'a PoolDisk]) -> Self {
+        let pools = pools.to_vec();
+        let before = state(node, &pools);
+        Self {
+            node,
+            pools,
+            before,
+        }
+    }
+
+    /// What is different now.
+    pub fn diff(&self) -> Diff {
+        Diff::between(&self.before, &state(self.node, &self.pools))
+    }
+
+    /// Fails the test, with the differences, unless everything is as it was, or comes to be so within ten seconds: a driver
+    /// may clear away in the background.
+    #[track_caller]
+    pub fn assert_none(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let diff = self.diff();
+            if diff.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "left behind:\n{diff}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn state(node: &Node, pools: &[&PoolDisk]) -> BTreeMap<String, Value> {
+    let mut state = BTreeMap::new();
+    for mount in node.mounts() {
+        // One path may be mounted over several times.
+        let name = format!("mount {}", mount.target.display());
+        let layers = state.entry(name).or_insert_with(|| json!([]));
+        if let Value::Array(layers) = layers {
+            layers.push(json!(mount.to_string()));
+        }
+    }
+    for device in node.loops() {
+        state.insert(format!("loop device {device}"), json!({}));
+    }
+    let pools = pools.iter().map(|pool| pool.path().to_owned());
+    for dir in pools.chain([node.kubelet_dir()]) {
+        for path in node.beneath(&dir).files() {
+            let name = format!("file {}", dir.join(path).display());
+            state.insert(name, json!({}));
+        }
+    }
+    state
+}
