@@ -12,6 +12,17 @@ pub enum Filesystem {
     Btrfs = 3,
 }
 
+impl Filesystem {
+    /// Its name, as in `fs_type` and for the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+}
+
 /// An access mode of CSI. The two in which several nodes write are not offered by node-local volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]

@@ -1,5 +1,10 @@
 //! The driver: what every verb works with.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::janitor::Janitor;
 use crate::locks::Locks;
 use crate::pool::Pools;
 use crate::store::Store;
@@ -49,9 +54,37 @@ pub struct Driver {
     /// The truth about objects.
     pub store: Store,
     /// Where data lies.
-    pub pools: Pools,
+    pub pools: Arc<Pools>,
     /// Who works on what.
     pub locks: Locks,
+    /// Who frees the space of what was deleted.
+    pub janitor: Janitor,
+    /// Set when the driver ends: work in the background stops at the next chunk.
+    pub stopping: AtomicBool,
+}
+
+impl Driver {
+    /// A driver over an open store and open pools.
+    pub fn new(settings: Settings, store: Store, pools: Pools) -> Arc<Self> {
+        let pools = Arc::new(pools);
+        let janitor = Janitor::new(&pools);
+        Arc::new(Self {
+            settings,
+            store,
+            pools,
+            locks: Locks::default(),
+            janitor,
+            stopping: AtomicBool::new(false),
+        })
+    }
+}
+
+/// Nanoseconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Whether a volume is well, and why not.

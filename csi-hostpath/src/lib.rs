@@ -18,6 +18,7 @@ pub mod group;
 pub mod http;
 pub mod id;
 pub mod identity;
+pub mod janitor;
 pub mod locks;
 pub mod log;
 pub mod metadata;

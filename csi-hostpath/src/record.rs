@@ -18,6 +18,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its name in a StorageClass.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Image => "image",
+            Self::UnenforcedDirectory => "unenforced-directory",
+        }
+    }
+
     /// Whether the bytes lie in a directory of the pool's own filesystem.
     pub const fn is_directory(self) -> bool {
         matches!(self, Self::Directory | Self::UnenforcedDirectory)

@@ -1,1 +1,158 @@
-//! To be written.
+//! The first thing after a start: what a crash left is finished or taken back. It looks only where a crash can leave
+//! something (`making`, `trash`, our loop devices), so it costs the same with many volumes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use kernel::storage::{freeze, loopdev};
+
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::id::{SnapshotId, VolumeId};
+use crate::pool::{Pool, Shelf};
+use crate::record::{Progress, Snapshot, Volume};
+use crate::store::Change;
+
+/// What becomes of something found in `making`.
+enum Fate {
+    /// It is whole and recorded.
+    Shelve(Shelf),
+    /// Its bytes are to be copied anew.
+    Copy(Box<Snapshot>),
+    /// Nobody was told of it.
+    Abandon,
+}
+
+/// Finishes or takes back what a crash left. Calls are answered after this.
+pub fn recover(driver: &Arc<Driver>) -> Result<(), Error> {
+    let mut copies = BTreeMap::<String, Vec<Snapshot>>::new();
+    for pool in driver.pools.all() {
+        finish_deletions(driver, pool)?;
+        for id in pool.unfinished()? {
+            match fate(driver, &id)? {
+                Fate::Shelve(shelf) => {
+                    pool.shelve(shelf, &id)?;
+                }
+                Fate::Copy(snapshot) => {
+                    let together = snapshot
+                        .group
+                        .clone()
+                        .unwrap_or_else(|| snapshot.id.clone());
+                    copies.entry(together).or_default().push(*snapshot);
+                }
+                Fate::Abandon => pool.abandon(&id)?,
+            }
+        }
+    }
+    let kept = copies
+        .values()
+        .flatten()
+        .map(|snapshot| snapshot.source.clone())
+        .collect();
+    for snapshots in copies.into_values() {
+        driver.resume(snapshots)?;
+    }
+    release_devices(driver, &kept)
+}
+
+fn fate(driver: &Driver, id: &str) -> Result<Fate, Error> {
+    if VolumeId::parse(id).is_some() && driver.store.volume(id)?.is_some() {
+        return Ok(Fate::Shelve(Shelf::Volumes));
+    }
+    let snapshot = if SnapshotId::parse(id).is_some() {
+        driver.store.snapshot(id)?
+    } else {
+        None
+    };
+    Ok(match snapshot {
+        None => Fate::Abandon,
+        Some(snapshot) => match snapshot.progress() {
+            Progress::Ready => Fate::Shelve(Shelf::Snapshots),
+            Progress::Copying => Fate::Copy(Box::new(snapshot)),
+            Progress::Failed => Fate::Abandon,
+        },
+    })
+}
+
+/// Whatever lies in the trash was to be deleted, whether or not its record is gone already.
+fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
+    for id in pool.discarded()? {
+        let mut changes = vec![Change::DropVolume(id.clone())];
+        if let Some(snapshot) = driver.store.snapshot(&id)? {
+            changes = drop_with_group(driver, &snapshot)?;
+        }
+        driver.store.commit(changes)?;
+        driver.janitor.purge(pool.name(), &id);
+    }
+    Ok(())
+}
+
+/// A group goes as a whole: its other members follow the first one into the trash.
+fn drop_with_group(driver: &Driver, snapshot: &Snapshot) -> Result<Vec<Change>, Error> {
+    let mut changes = vec![Change::DropSnapshot(snapshot.id.clone())];
+    let Some(group) = &snapshot.group else {
+        return Ok(changes);
+    };
+    let members = driver
+        .store
+        .group(group)?
+        .map(|group| group.snapshots)
+        .unwrap_or_default();
+    for member in members.into_iter().filter(|member| *member != snapshot.id) {
+        if let Some(member) = driver.store.snapshot(&member)? {
+            driver
+                .pools
+                .get(&member.pool)?
+                .discard(Shelf::Snapshots, &member.id)?;
+            driver.janitor.purge(&member.pool, &member.id);
+            changes.push(Change::DropSnapshot(member.id));
+        }
+    }
+    changes.push(Change::DropGroup(group.clone()));
+    Ok(changes)
+}
+
+/// Thaws filesystems that a crash left frozen, unless a copy is still being taken of them, and lets go of loop devices
+/// that nothing uses.
+fn release_devices(driver: &Driver, kept: &BTreeSet<String>) -> Result<(), Error> {
+    for (number, backing) in loopdev::attached()? {
+        let Some(id) = VolumeId::parse(&backing.label) else {
+            continue;
+        };
+        let Some(volume) = driver.store.volume(id.as_str())? else {
+            continue;
+        };
+        if kept.contains(&volume.id) || !is_image_of(driver, &volume, &backing) {
+            continue;
+        }
+        if volume.frozen {
+            thaw(driver, volume)?;
+        } else if !driver.observe(&volume)?.in_use()
+            && let Some(device) = loopdev::Device::open(number)?
+        {
+            device.detach()?;
+        }
+    }
+    Ok(())
+}
+
+/// Another driver on this machine may use the same ids for other files.
+fn is_image_of(driver: &Driver, volume: &Volume, backing: &loopdev::Backing) -> bool {
+    let image = driver
+        .pools
+        .get(&volume.pool)
+        .and_then(|pool| pool.image(volume));
+    let stat = image.ok().and_then(|image| rustix::fs::fstat(image).ok());
+    stat.is_some_and(|stat| stat.st_dev == backing.dev && stat.st_ino == backing.ino)
+}
+
+fn thaw(driver: &Driver, volume: Volume) -> Result<(), Error> {
+    if let Some(staged) = driver.observe(&volume)?.staged {
+        freeze::thaw(&staged, Path::new(&volume.id))?;
+    }
+    Ok(driver.store.commit(vec![Change::PutVolume(Volume {
+        frozen: false,
+        ..volume
+    })])?)
+}

@@ -1,54 +1,116 @@
-//! Snapshots and groups of them: cut, deleted, told about, compared. To be written.
+//! Snapshots and groups of them: cut, deleted, told about, compared.
+//!
+//! A cut holds the volumes still (`cut`), takes their bytes at once where the pool can, and otherwise copies them in
+//! the background (`copying`) while they are held.
+
+mod blocks;
+mod copying;
+mod cut;
+mod group;
+mod show;
+mod take;
+
+pub use blocks::Blocks;
 
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::id::{GroupId, SnapshotId};
-use crate::record::{Group, Snapshot};
+use crate::id::SnapshotId;
+use crate::locks::Held;
+use crate::pool::Shelf;
+use crate::record::{Progress, Snapshot};
 use crate::request;
-use crate::store::Part;
+use crate::store::Change;
 
-/// Blocks of a snapshot: allocated, or changed since another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocks {
-    /// The volume's size in bytes.
-    pub capacity: u64,
-    /// Offset and length in bytes, ascending, apart, each longer than 0; cut to begin at the offset asked for.
-    pub ranges: Vec<(u64, u64)>,
-}
-
-#[allow(unused_variables, missing_docs)]
 impl Driver {
-    pub fn create_snapshot(&self, wanted: &request::CreateSnapshot) -> Result<Snapshot, Error> {
-        Err(Error::NotOffered("todo"))
+    /// The snapshot `id`, or NOT_FOUND (GS-01).
+    pub fn snapshot(&self, id: &SnapshotId) -> Result<Snapshot, Error> {
+        self.store
+            .snapshot(id.as_str())?
+            .ok_or_else(|| Error::Missing {
+                what: "snapshot",
+                id: id.to_string(),
+            })
     }
-    /// `None`: the id cannot be ours, there is nothing to delete.
-    pub fn delete_snapshot(&self, snapshot: Option<&SnapshotId>) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
+
+    /// Deletes a snapshot (DS-01). `None`: the id cannot be ours, there is nothing to delete.
+    pub fn delete_snapshot(&self, id: Option<&SnapshotId>) -> Result<(), Error> {
+        let Some(id) = id else { return Ok(()) };
+        let _held = self.hold_snapshot(id.as_str())?;
+        let Some(snapshot) = self.store.snapshot(id.as_str())? else {
+            return Ok(());
+        };
+        if let Some(group) = &snapshot.group {
+            return Err(Error::Invalid(format!(
+                "snapshot {id} is a member of group {group}, delete the group"
+            )));
+        }
+        self.drop_snapshots(vec![snapshot], Vec::new())
     }
-    pub fn snapshot(&self, snapshot: &SnapshotId) -> Result<Snapshot, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn list_snapshots(&self, wanted: &request::ListSnapshots) -> Result<Part<Snapshot>, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn create_group(
+
+    /// Deletes snapshots, and makes further changes, in one. The caller holds their locks.
+    fn drop_snapshots(
         &self,
-        wanted: &request::CreateGroup,
-    ) -> Result<(Group, Vec<Snapshot>), Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    /// `None`: the id cannot be ours, there is nothing to delete.
-    pub fn delete_group(
-        &self,
-        group: Option<&GroupId>,
-        snapshots: &[SnapshotId],
+        snapshots: Vec<Snapshot>,
+        mut changes: Vec<Change>,
     ) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
+        if let Some(copying) = snapshots
+            .iter()
+            .find(|snapshot| snapshot.progress() == Progress::Copying)
+        {
+            return Err(Error::Busy(format!(
+                "snapshot {}, which is still being copied,",
+                copying.id
+            )));
+        }
+        for snapshot in &snapshots {
+            self.pools
+                .get(&snapshot.pool)?
+                .discard(Shelf::Snapshots, &snapshot.id)?;
+            changes.push(Change::DropSnapshot(snapshot.id.clone()));
+        }
+        self.store.commit(changes)?;
+        for snapshot in &snapshots {
+            self.janitor.purge(&snapshot.pool, &snapshot.id);
+        }
+        Ok(())
     }
-    pub fn group(&self, wanted: &request::Group) -> Result<(Group, Vec<Snapshot>), Error> {
-        Err(Error::NotOffered("todo"))
+
+    /// Takes a snapshot, or tells how far the one is that the same request took before (CS-01, CS-02).
+    pub fn create_snapshot(
+        self: &std::sync::Arc<Self>,
+        wanted: &request::CreateSnapshot,
+    ) -> Result<Snapshot, Error> {
+        let _name = self
+            .locks
+            .hold(&format!("snapshot named {:?}", wanted.name))?;
+        if let Some(snapshot) = self.store.snapshot_named(&wanted.name)? {
+            if snapshot.source != wanted.source.as_str() {
+                return Err(Error::Differs(format!(
+                    "snapshot {} named {:?} is of volume {}, not of {}",
+                    snapshot.id, wanted.name, snapshot.source, wanted.source
+                )));
+            }
+            return self.told_of_failure(snapshot);
+        }
+        let members = vec![self.member(&wanted.source)?];
+        let (_, mut snapshots) = self.take(members, take::As::Snapshot(&wanted.name))?;
+        snapshots
+            .pop()
+            .ok_or_else(|| Error::Internal("one volume gave no snapshot".to_owned()))
     }
-    pub fn blocks(&self, wanted: &request::Blocks) -> Result<Blocks, Error> {
-        Err(Error::NotOffered("todo"))
+
+    /// A snapshot whose copying failed is told once and then forgotten, so that another call can take it anew.
+    fn told_of_failure(&self, snapshot: Snapshot) -> Result<Snapshot, Error> {
+        if snapshot.progress() != Progress::Failed {
+            return Ok(snapshot);
+        }
+        let failure = format!("snapshot {} failed: {}", snapshot.id, snapshot.failure);
+        let _held = self.hold_snapshot(&snapshot.id)?;
+        self.drop_snapshots(vec![snapshot], Vec::new())?;
+        Err(Error::Internal(failure))
+    }
+
+    fn hold_snapshot(&self, id: &str) -> Result<Held, Error> {
+        self.locks.hold(&format!("snapshot {id}"))
     }
 }

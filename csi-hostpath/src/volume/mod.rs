@@ -1,72 +1,36 @@
-//! Volumes: made, deleted, grown, modified, told about. To be written.
+//! Volumes: made, deleted, grown, modified, told about. One verb a file; `plan` decides, purely.
 
-use crate::driver::{Condition, Driver};
+mod attach;
+mod create;
+mod delete;
+mod expand;
+mod modify;
+mod plan;
+mod show;
+mod validate;
+
+pub use expand::Expanded;
+pub use show::Room;
+
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::id::VolumeId;
+use crate::locks::Held;
 use crate::record::Volume;
-use crate::request;
-use crate::store::Part;
 
-/// The room that a pool has for volumes of one class, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Room {
-    /// For all new volumes together.
-    pub available: u64,
-    /// For the largest one.
-    pub largest: u64,
-    /// The smallest that can be made.
-    pub smallest: u64,
-}
-
-#[allow(unused_variables, missing_docs)]
 impl Driver {
-    pub fn create_volume(&self, wanted: request::CreateVolume) -> Result<Volume, Error> {
-        Err(Error::NotOffered("todo"))
+    /// The volume `id`, or NOT_FOUND.
+    pub fn volume(&self, id: &VolumeId) -> Result<Volume, Error> {
+        self.store
+            .volume(id.as_str())?
+            .ok_or_else(|| Error::Missing {
+                what: "volume",
+                id: id.to_string(),
+            })
     }
-    /// Makes an inline volume, or returns it if it is there and the same. The caller holds its lock.
-    pub fn create_inline(
-        &self,
-        volume: &VolumeId,
-        wanted: &request::Ephemeral,
-        capability: &crate::access::Capability,
-    ) -> Result<Volume, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    /// Deletes a volume that nothing uses. The caller holds its lock.
-    pub fn destroy(&self, volume: &Volume) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    /// `None`: the id cannot be ours, there is nothing to delete.
-    pub fn delete_volume(&self, volume: Option<&VolumeId>) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn volume(&self, volume: &VolumeId) -> Result<Volume, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn list_volumes(&self, page: &request::Page) -> Result<Part<Volume>, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn condition(&self, volume: &Volume) -> Condition {
-        Condition::default()
-    }
-    pub fn room(&self, wanted: &request::Capacity) -> Result<Room, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    /// Returns the volume if all fits; the reason otherwise (C-02).
-    pub fn validate(&self, wanted: &request::Validate) -> Result<Result<Volume, String>, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    /// Returns the size promised.
-    pub fn expand(&self, wanted: &request::Expand) -> Result<u64, Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn modify(&self, wanted: &request::Modify) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn attach(&self, wanted: &request::Attach) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
-    }
-    pub fn detach(&self, wanted: &request::Detach) -> Result<(), Error> {
-        Err(Error::NotOffered("todo"))
+
+    /// Holds the volume `id` alone, whether or not it exists.
+    pub(crate) fn hold_volume(&self, id: &str) -> Result<Held, Error> {
+        self.locks.hold(&format!("volume {id}"))
     }
 }

@@ -7,3 +7,4 @@ pub(super) mod clone;
 pub(super) mod freeze;
 pub(super) mod loopdev;
 pub(super) mod mounts;
+pub(super) mod project;

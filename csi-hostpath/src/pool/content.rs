@@ -1,0 +1,100 @@
+//! The bytes of an object: removed, grown, measured.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use kernel::storage::beneath::Root;
+use kernel::storage::{btrfs, project, tree};
+use rustix::fs::FallocateFlags;
+
+use super::{DATA, Enforcement, Pool};
+use crate::error::Error;
+use crate::quantity::Bytes;
+use crate::record::{Kind, Volume};
+
+impl Pool {
+    /// Makes the image file, or the quota, `size` bytes large, and reserves them for a thick volume. Never shrinks.
+    pub fn grow(&self, volume: &Volume, size: u64) -> Result<(), Error> {
+        match volume.kind() {
+            Kind::Directory => self.limit(self.data(volume)?, volume.project, size),
+            Kind::UnenforcedDirectory => Ok(()),
+            Kind::Image => {
+                let image = self.image(volume)?;
+                let doing = || format!("grow the image of volume {} to {}", volume.id, Bytes(size));
+                if image.metadata().map_err(|error| io(doing(), &error))?.len() < size {
+                    image.set_len(size).map_err(|error| io(doing(), &error))?;
+                }
+                if volume.thick {
+                    reserve(&image, size, doing)?;
+                }
+                image.sync_all().map_err(|error| io(doing(), &error))
+            }
+        }
+    }
+
+    /// Sets the quota of a directory to `size` bytes.
+    pub(super) fn limit(
+        &self,
+        data: impl AsFd,
+        project: Option<u32>,
+        size: u64,
+    ) -> Result<(), Error> {
+        match (self.enforcement, project) {
+            (Enforcement::QuotaGroup, _) => Ok(btrfs::limit(data, &self.path, Some(size))?),
+            (Enforcement::ProjectQuota, Some(project)) => {
+                Ok(project::limit(data, &self.path, project, Some(size))?)
+            }
+            _ => Err(Error::Unready(format!(
+                "pool {} no longer enforces the size of directories: mount its filesystem with project quotas again",
+                self.name
+            ))),
+        }
+    }
+
+    /// The bytes, and the inodes where they are counted, that a directory volume uses; `None` where nobody counts.
+    pub fn usage(&self, volume: &Volume) -> Result<Option<(u64, Option<u64>)>, Error> {
+        Ok(match (volume.kind(), self.enforcement, volume.project) {
+            (Kind::Directory, Enforcement::QuotaGroup, _) => Some((
+                btrfs::usage(self.data(volume)?, &self.path)?.referenced,
+                None,
+            )),
+            (Kind::Directory, Enforcement::ProjectQuota, Some(project)) => {
+                let usage = project::usage(&self.root, &self.path, project)?;
+                Some((usage.bytes, Some(usage.inodes)))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Allocates every byte of `image` that has no place yet. What is written stays.
+pub(super) fn reserve(
+    image: impl AsFd,
+    size: u64,
+    doing: impl FnOnce() -> String,
+) -> Result<(), Error> {
+    rustix::fs::fallocate(image, FallocateFlags::empty(), 0, size)
+        .map_err(|errno| kernel::storage::Error::new(doing(), errno).into())
+}
+
+/// Removes the object's folder with all that is in it. Missing is removed.
+pub(super) fn remove(parent: &Root, id: &str) -> Result<(), Error> {
+    let home = match parent.beneath(Path::new(id)) {
+        Ok(home) => home,
+        Err(missing) if missing.is_missing() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if let Ok(data) = home.beneath(Path::new(DATA))
+        && btrfs::is_subvolume(&data, data.path())?
+    {
+        drop(data);
+        btrfs::remove_subvolume(&home, home.path(), DATA)?;
+    }
+    Ok(tree::remove(parent, id)?)
+}
+
+/// An error of the standard library, with what was being done.
+pub(super) fn io(doing: String, error: &std::io::Error) -> Error {
+    let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
+    kernel::storage::Error::new(doing, errno).into()
+}

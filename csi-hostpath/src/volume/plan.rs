@@ -1,0 +1,698 @@
+//! What a new volume will be: kind, filesystem and size, decided from what is asked for and what a pool can do. Pure.
+
+use std::collections::BTreeMap;
+
+use kernel::storage::filesystem;
+
+use crate::access::{Access, Filesystem};
+use crate::error::Error;
+use crate::pool::Enforcement;
+use crate::quantity::Bytes;
+use crate::record::{Kind, Snapshot, Volume};
+use crate::request::{CreateVolume, SizeRange, Source};
+use crate::tools;
+
+/// The size of a volume whose size nobody tells, in bytes.
+const DEFAULT_SIZE: u64 = 1 << 30;
+/// Sizes are multiples of this where a range allows, so that every device and filesystem can use all of them.
+const GRAIN: u64 = 4096;
+/// The sector of a loop device: no size is smaller, or no multiple of it.
+const SECTOR: u64 = 512;
+
+/// What a pool can do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abilities {
+    /// How it enforces the size of directories.
+    pub enforcement: Enforcement,
+    /// The filesystem it lies on.
+    pub filesystem: filesystem::Kind,
+}
+
+/// The shape of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// How its bytes are kept.
+    pub kind: Kind,
+    /// Whether pods get a raw device.
+    pub block: bool,
+    /// The filesystem inside an image that pods mount.
+    pub filesystem: Option<Filesystem>,
+    /// Whether space is reserved.
+    pub thick: bool,
+}
+
+/// What a volume starts with, as far as its shape depends on it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Origin {
+    /// "snapshot snap-..." or "volume vol-...".
+    pub name: String,
+    /// How its bytes are kept.
+    pub kind: Kind,
+    /// Whether it is a raw device.
+    pub block: bool,
+    /// The filesystem inside.
+    pub filesystem: Option<Filesystem>,
+    /// The least size of a copy, in bytes.
+    pub size: u64,
+    /// The size of the filesystem inside, in bytes.
+    pub filled: u64,
+}
+
+impl Origin {
+    pub(super) fn of_snapshot(snapshot: &Snapshot) -> Self {
+        Self {
+            name: format!("snapshot {}", snapshot.id),
+            kind: snapshot.kind(),
+            block: snapshot.block,
+            filesystem: snapshot.filesystem.is_some().then(|| snapshot.filesystem()),
+            size: snapshot.size,
+            filled: snapshot.filled,
+        }
+    }
+
+    pub(super) fn of_volume(volume: &Volume) -> Self {
+        Self {
+            name: format!("volume {}", volume.id),
+            kind: volume.kind(),
+            block: volume.block,
+            filesystem: volume.filesystem.is_some().then(|| volume.filesystem()),
+            // A directory has no size of its own: whatever it was promised, a copy needs no less.
+            size: if volume.kind().is_directory() {
+                volume.size
+            } else {
+                volume.backing
+            },
+            filled: volume.filled,
+        }
+    }
+}
+
+/// The shape of a volume that is asked for.
+pub(super) fn shape(
+    wanted: &CreateVolume,
+    origin: Option<&Origin>,
+    pool: Abilities,
+) -> Result<Shape, Error> {
+    let block = wanted
+        .capabilities
+        .iter()
+        .any(|capability| capability.access == Access::Block);
+    let asked = filesystem_asked(wanted);
+    let thick = wanted
+        .attributes
+        .thick
+        .or(wanted.class.thick)
+        .unwrap_or(false);
+    if let Some(origin) = origin {
+        return of_origin(wanted, origin, block, asked, thick);
+    }
+    let kind = match wanted.class.kind {
+        Some(kind) => kind,
+        None if block || thick || pool.enforcement == Enforcement::Nothing => Kind::Image,
+        // A directory has the pool's filesystem; whoever names another wants an image.
+        None if asked.is_some_and(|asked| !is(asked, pool.filesystem)) => Kind::Image,
+        None => Kind::Directory,
+    };
+    if kind.is_directory() {
+        directory(kind, block, asked, thick, pool)?;
+    }
+    let filesystem = (kind == Kind::Image && !block).then(|| asked.unwrap_or(Filesystem::Ext4));
+    Ok(Shape {
+        kind,
+        block,
+        filesystem,
+        thick,
+    })
+}
+
+/// A copy has the shape of what it is copied from.
+fn of_origin(
+    wanted: &CreateVolume,
+    origin: &Origin,
+    block: bool,
+    asked: Option<Filesystem>,
+    thick: bool,
+) -> Result<Shape, Error> {
+    let name = &origin.name;
+    if origin.block != block {
+        let (is, wants) = if block {
+            ("a filesystem", "a raw device")
+        } else {
+            ("a raw device", "a filesystem")
+        };
+        return Err(Error::Invalid(format!(
+            "{name} holds {is} and cannot become a volume with {wants}"
+        )));
+    }
+    if let Some(kind) = wanted.class.kind
+        && kind != origin.kind
+    {
+        return Err(Error::Invalid(format!(
+            "{name} is of kind {} and cannot become a volume of kind {}",
+            origin.kind.name(),
+            kind.name()
+        )));
+    }
+    if let (Some(asked), Some(has)) = (asked, origin.filesystem)
+        && asked != has
+    {
+        return Err(Error::Invalid(format!(
+            "{name} holds {}, fs_type asks for {}",
+            has.name(),
+            asked.name()
+        )));
+    }
+    if thick && origin.kind.is_directory() {
+        return Err(cannot_reserve());
+    }
+    Ok(Shape {
+        kind: origin.kind,
+        block,
+        filesystem: origin.filesystem,
+        thick,
+    })
+}
+
+fn directory(
+    kind: Kind,
+    block: bool,
+    asked: Option<Filesystem>,
+    thick: bool,
+    pool: Abilities,
+) -> Result<(), Error> {
+    if block {
+        return Err(Error::Invalid(format!(
+            "a raw device is of kind image, the class asks for {}",
+            kind.name()
+        )));
+    }
+    if thick {
+        return Err(cannot_reserve());
+    }
+    if let Some(asked) = asked
+        && !is(asked, pool.filesystem)
+    {
+        return Err(Error::Invalid(format!(
+            "a {} has the filesystem of its pool, fs_type asks for {}: leave one of them out",
+            kind.name(),
+            asked.name()
+        )));
+    }
+    if kind == Kind::Directory && pool.enforcement == Enforcement::Nothing {
+        return Err(Error::Full(
+            "no quota enforces the size of a directory in this pool: mount its filesystem with project quotas, use kind \
+             image, or ask for unenforced-directory"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn cannot_reserve() -> Error {
+    Error::Invalid(
+        "a directory cannot reserve space: use kind image for provisioning thick".to_owned(),
+    )
+}
+
+fn filesystem_asked(wanted: &CreateVolume) -> Option<Filesystem> {
+    wanted
+        .capabilities
+        .iter()
+        .find_map(|capability| match &capability.access {
+            Access::Mount(options) => options.filesystem,
+            Access::Block => None,
+        })
+}
+
+/// Whether `asked` is what the pool lies on.
+pub(super) fn is(asked: Filesystem, pool: filesystem::Kind) -> bool {
+    matches!(
+        (asked, pool),
+        (Filesystem::Ext4, filesystem::Kind::Ext)
+            | (Filesystem::Xfs, filesystem::Kind::Xfs)
+            | (Filesystem::Btrfs, filesystem::Kind::Btrfs)
+    )
+}
+
+/// The smallest volume of a shape, in bytes.
+pub(super) fn smallest(shape: Shape) -> u64 {
+    match shape.filesystem {
+        Some(filesystem) => tools::minimum(filesystem),
+        None if shape.kind == Kind::Image => GRAIN,
+        None => 1 << 20,
+    }
+}
+
+/// The size of a new volume (CV-03, CV-06), in bytes.
+pub(super) fn size(
+    range: Option<SizeRange>,
+    shape: Shape,
+    origin: Option<&Origin>,
+    largest: u64,
+) -> Result<u64, Error> {
+    let SizeRange { required, limit } = range.unwrap_or(SizeRange {
+        required: 0,
+        limit: None,
+    });
+    let most = limit.unwrap_or(u64::MAX).min(largest);
+    if required > largest {
+        return Err(Error::Size(format!(
+            "{} are asked for, no volume here is larger than {}",
+            Bytes(required),
+            Bytes(largest)
+        )));
+    }
+    let least = smallest(shape);
+    let wanted = match (required, origin) {
+        (0, Some(origin)) => origin.size,
+        (0, None) => DEFAULT_SIZE.min(most / GRAIN * GRAIN),
+        (required, _) => required,
+    };
+    if let Some(origin) = origin {
+        // A size asked for by itself may be too small for the copy; a limit that is, is as well.
+        if wanted < origin.size {
+            return Err(Error::Size(format!(
+                "{} has {}, a volume of {} cannot hold it",
+                origin.name,
+                Bytes(origin.size),
+                Bytes(wanted)
+            )));
+        }
+    }
+    fit(wanted.max(least), most).ok_or_else(|| {
+        Error::Size(format!(
+            "no size between {} and {} is possible here: the smallest is {}",
+            Bytes(required),
+            Bytes(most),
+            Bytes(least)
+        ))
+    })
+}
+
+/// `wanted` rounded up to what devices can have, if that is not over `most`.
+pub(super) fn fit(wanted: u64, most: u64) -> Option<u64> {
+    [GRAIN, SECTOR].into_iter().find_map(|grain| {
+        let rounded = wanted.checked_next_multiple_of(grain)?;
+        (rounded <= most).then_some(rounded)
+    })
+}
+
+/// Whether a volume is what a repeated call asks for (CV-04, CV-05); otherwise in what it differs.
+pub(super) fn same(
+    volume: &Volume,
+    wanted: &CreateVolume,
+    pool: filesystem::Kind,
+) -> Result<(), Error> {
+    let differs = |in_what: String| {
+        Error::Differs(format!(
+            "volume {} named {:?} {in_what}",
+            volume.id, wanted.name
+        ))
+    };
+    if let Some(range) = wanted.range {
+        let fits =
+            volume.size >= range.required && range.limit.is_none_or(|limit| volume.size <= limit);
+        if !fits {
+            return Err(differs(format!("has {}", Bytes(volume.size))));
+        }
+    }
+    let source = match &wanted.source {
+        Some(Source::Snapshot(id)) => (Some(id.as_str()), None),
+        Some(Source::Volume(id)) => (None, Some(id.as_str())),
+        None => (None, None),
+    };
+    if source
+        != (
+            volume.from_snapshot.as_deref(),
+            volume.from_volume.as_deref(),
+        )
+    {
+        return Err(differs("was made from another source".to_owned()));
+    }
+    let block = wanted
+        .capabilities
+        .iter()
+        .any(|capability| capability.access == Access::Block);
+    if block != volume.block {
+        return Err(differs(format!(
+            "is {}",
+            if volume.block {
+                "a raw device"
+            } else {
+                "a filesystem"
+            }
+        )));
+    }
+    if let Some(asked) = filesystem_asked(wanted) {
+        let has = if volume.kind() == Kind::Image {
+            volume.filesystem() == asked
+        } else {
+            is(asked, pool)
+        };
+        if !has {
+            return Err(differs(format!("does not hold {}", asked.name())));
+        }
+    }
+    if own(&wanted.parameters) != own(&volume.parameters) {
+        return Err(differs("was made with other parameters".to_owned()));
+    }
+    if wanted
+        .attributes
+        .thick
+        .or(wanted.class.thick)
+        .unwrap_or(false)
+        != volume.thick
+    {
+        return Err(differs(format!(
+            "is provisioned {}",
+            if volume.thick { "thick" } else { "thin" }
+        )));
+    }
+    Ok(())
+}
+
+/// The parameters that are ours; sidecars add others that tell of the claim.
+pub(super) fn own(parameters: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    parameters
+        .iter()
+        .filter(|(key, _)| !key.starts_with("csi.storage.k8s.io/"))
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Capability, Mode, MountOptions};
+    use crate::id::SnapshotId;
+    use crate::parameters::{Attributes, Class};
+    use proptest::prelude::*;
+
+    const BTRFS: Abilities = Abilities {
+        enforcement: Enforcement::QuotaGroup,
+        filesystem: filesystem::Kind::Btrfs,
+    };
+    const PLAIN: Abilities = Abilities {
+        enforcement: Enforcement::Nothing,
+        filesystem: filesystem::Kind::Ext,
+    };
+
+    fn mount(filesystem: Option<Filesystem>) -> Capability {
+        Capability {
+            access: Access::Mount(MountOptions {
+                filesystem,
+                ..MountOptions::default()
+            }),
+            mode: Mode::SingleNodeWriter,
+        }
+    }
+
+    fn block() -> Capability {
+        Capability {
+            access: Access::Block,
+            mode: Mode::SingleNodeWriter,
+        }
+    }
+
+    fn wanted(capability: Capability, class: Class) -> CreateVolume {
+        CreateVolume {
+            name: "pvc-1".to_owned(),
+            range: None,
+            capabilities: vec![capability],
+            class,
+            parameters: BTreeMap::new(),
+            attributes: Attributes::default(),
+            source: None,
+        }
+    }
+
+    fn kind(kind: Kind) -> Class {
+        Class {
+            kind: Some(kind),
+            ..Class::default()
+        }
+    }
+
+    fn shaped(
+        capability: Capability,
+        class: Class,
+        pool: Abilities,
+    ) -> Result<(Kind, Option<Filesystem>), tonic::Code> {
+        shape(&wanted(capability, class), None, pool)
+            .map(|shape| (shape.kind, shape.filesystem))
+            .map_err(|error| error.code())
+    }
+
+    #[test]
+    fn a_pool_that_enforces_directories_gives_directories_and_others_give_images() {
+        let thick = Class {
+            thick: Some(true),
+            ..Class::default()
+        };
+        let any = Class::default;
+        let ext4 = Some(Filesystem::Ext4);
+        let table = [
+            (mount(None), any(), BTRFS, Ok((Kind::Directory, None))),
+            (mount(None), any(), PLAIN, Ok((Kind::Image, ext4))),
+            (mount(ext4), any(), BTRFS, Ok((Kind::Image, ext4))),
+            (
+                mount(Some(Filesystem::Btrfs)),
+                any(),
+                BTRFS,
+                Ok((Kind::Directory, None)),
+            ),
+            (mount(None), thick.clone(), BTRFS, Ok((Kind::Image, ext4))),
+            (block(), any(), BTRFS, Ok((Kind::Image, None))),
+            (
+                mount(None),
+                kind(Kind::Image),
+                BTRFS,
+                Ok((Kind::Image, ext4)),
+            ),
+            (
+                mount(None),
+                kind(Kind::UnenforcedDirectory),
+                PLAIN,
+                Ok((Kind::UnenforcedDirectory, None)),
+            ),
+            (
+                mount(None),
+                kind(Kind::Directory),
+                PLAIN,
+                Err(tonic::Code::ResourceExhausted),
+            ),
+            (
+                mount(ext4),
+                kind(Kind::Directory),
+                BTRFS,
+                Err(tonic::Code::InvalidArgument),
+            ),
+            (
+                block(),
+                kind(Kind::Directory),
+                BTRFS,
+                Err(tonic::Code::InvalidArgument),
+            ),
+            (
+                mount(None),
+                Class {
+                    kind: Some(Kind::Directory),
+                    ..thick
+                },
+                BTRFS,
+                Err(tonic::Code::InvalidArgument),
+            ),
+        ];
+        for (capability, class, pool, expected) in table {
+            assert_eq!(
+                shaped(capability.clone(), class.clone(), pool),
+                expected,
+                "{capability:?} {class:?}"
+            );
+        }
+    }
+
+    fn origin(block: bool) -> Origin {
+        Origin {
+            name: "snapshot snap-1".to_owned(),
+            kind: Kind::Image,
+            block,
+            filesystem: (!block).then_some(Filesystem::Xfs),
+            size: 8 << 30,
+            filled: 8 << 30,
+        }
+    }
+
+    #[test]
+    fn cv_07_a_copy_has_the_shape_of_its_source() {
+        let copied = |capability, class, origin: &Origin| {
+            shape(&wanted(capability, class), Some(origin), BTRFS)
+                .map(|shape| (shape.kind, shape.filesystem))
+                .map_err(|error| error.code())
+        };
+        let xfs = Some(Filesystem::Xfs);
+        assert_eq!(
+            copied(mount(None), Class::default(), &origin(false)),
+            Ok((Kind::Image, xfs))
+        );
+        assert_eq!(
+            copied(block(), Class::default(), &origin(true)),
+            Ok((Kind::Image, None))
+        );
+        for (capability, class, origin) in [
+            (block(), Class::default(), origin(false)),
+            (mount(None), Class::default(), origin(true)),
+            (
+                mount(Some(Filesystem::Ext4)),
+                Class::default(),
+                origin(false),
+            ),
+            (mount(None), kind(Kind::Directory), origin(false)),
+        ] {
+            assert_eq!(
+                copied(capability, class, &origin),
+                Err(tonic::Code::InvalidArgument)
+            );
+        }
+    }
+
+    const DIRECTORY: Shape = Shape {
+        kind: Kind::Directory,
+        block: false,
+        filesystem: None,
+        thick: false,
+    };
+
+    fn sized(
+        required: u64,
+        limit: Option<u64>,
+        origin: Option<&Origin>,
+    ) -> Result<u64, tonic::Code> {
+        size(
+            Some(SizeRange { required, limit }),
+            DIRECTORY,
+            origin,
+            1 << 40,
+        )
+        .map_err(|error| error.code())
+    }
+
+    #[test]
+    fn cv_03_and_cv_06_sizes() {
+        let source = origin(false);
+        let out = Err(tonic::Code::OutOfRange);
+        let table = [
+            (1 << 30, None, None, Ok(1 << 30)),
+            ((1 << 30) + 1, None, None, Ok((1 << 30) + 4096)),
+            (
+                (1 << 30) + 1,
+                Some((1 << 30) + 512),
+                None,
+                Ok((1 << 30) + 512),
+            ),
+            ((1 << 30) + 1, Some((1 << 30) + 511), None, out),
+            (0, Some(8 << 20), None, Ok(8 << 20)),
+            (1, None, None, Ok(1 << 20)),
+            (1, Some(1 << 19), None, out),
+            ((1 << 40) + 1, None, None, out),
+            (u64::MAX, None, None, out),
+            (0, None, Some(&source), Ok(8 << 30)),
+            (9 << 30, None, Some(&source), Ok(9 << 30)),
+            (1 << 30, None, Some(&source), out),
+            (0, Some(1 << 30), Some(&source), out),
+        ];
+        for (required, limit, origin, expected) in table {
+            assert_eq!(
+                sized(required, limit, origin),
+                expected,
+                "{required} {limit:?} {}",
+                origin.is_some()
+            );
+        }
+        assert_eq!(
+            size(None, DIRECTORY, None, 1 << 40).ok(),
+            Some(1 << 30),
+            "the default"
+        );
+        assert_eq!(
+            size(None, DIRECTORY, None, 10 << 20).ok(),
+            Some(10 << 20),
+            "no larger than the largest"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_size_is_within_its_range_whatever_the_range(required: u64, limit: Option<u64>, largest: u64) {
+            if let Ok(size) = size(Some(SizeRange { required, limit }), DIRECTORY, None, largest) {
+                prop_assert!(size >= required && size <= largest && size % 512 == 0);
+                prop_assert!(limit.is_none_or(|limit| size <= limit));
+            }
+        }
+    }
+
+    fn made() -> Volume {
+        Volume {
+            id: "vol-1".to_owned(),
+            name: "pvc-1".to_owned(),
+            kind: Kind::Image.into(),
+            filesystem: Some(Filesystem::Ext4.into()),
+            size: 1 << 30,
+            parameters: BTreeMap::from([("kind".to_owned(), "image".to_owned())]),
+            ..Volume::default()
+        }
+    }
+
+    #[test]
+    fn cv_04_and_cv_05_a_repeat_gets_the_volume_and_a_different_request_does_not() {
+        let again = || CreateVolume {
+            parameters: made().parameters,
+            ..wanted(mount(None), kind(Kind::Image))
+        };
+        let is_same = |wanted: &CreateVolume| match same(&made(), wanted, filesystem::Kind::Ext) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!(error.code(), tonic::Code::AlreadyExists);
+                false
+            }
+        };
+        assert!(is_same(&again()));
+        let with = |change: fn(&mut CreateVolume)| {
+            let mut wanted = again();
+            change(&mut wanted);
+            is_same(&wanted)
+        };
+        let range = |required, limit| Some(SizeRange { required, limit });
+        assert!(with(|wanted| wanted.range = Some(SizeRange {
+            required: 1 << 20,
+            limit: None
+        })));
+        assert!(with(
+            |wanted| wanted.capabilities = vec![mount(Some(Filesystem::Ext4))]
+        ));
+        assert!(with(|wanted| {
+            wanted.parameters.insert(
+                "csi.storage.k8s.io/pvc/name".to_owned(),
+                "data-0".to_owned(),
+            );
+        }));
+        assert!(!is_same(&CreateVolume {
+            range: range(2 << 30, None),
+            ..again()
+        }));
+        assert!(!is_same(&CreateVolume {
+            range: range(0, Some(1 << 20)),
+            ..again()
+        }));
+        assert!(!with(|wanted| wanted.capabilities = vec![block()]));
+        assert!(!with(
+            |wanted| wanted.capabilities = vec![mount(Some(Filesystem::Xfs))]
+        ));
+        assert!(!with(|wanted| wanted.parameters.clear()));
+        assert!(!with(|wanted| wanted.class.thick = Some(true)));
+        assert!(!with(|wanted| {
+            wanted.source =
+                SnapshotId::parse(&format!("snap-{}", "0".repeat(32))).map(Source::Snapshot);
+        }));
+    }
+}

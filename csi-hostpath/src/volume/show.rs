@@ -1,0 +1,108 @@
+//! What is told about volumes and the room for them.
+
+use super::plan::{self, Abilities, Shape};
+use crate::driver::{Condition, Driver};
+use crate::error::Error;
+use crate::pool::Shelf;
+use crate::quantity::Bytes;
+use crate::record::Volume;
+use crate::request::{self, CreateVolume};
+use crate::store::Part;
+
+/// The room that a pool has for volumes of one class, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// For all new volumes together.
+    pub available: u64,
+    /// For the largest one.
+    pub largest: u64,
+    /// The smallest that can be made.
+    pub smallest: u64,
+}
+
+impl Driver {
+    /// One page of the volumes, in the order of their ids (LV-01). Inline volumes belong to their pods and are not told.
+    pub fn list_volumes(&self, page: &request::Page) -> Result<Part<Volume>, Error> {
+        // The ids of inline volumes begin with "csi-" and come before all others.
+        let after = page.after.as_deref().unwrap_or_default().max("vol-");
+        Ok(self.store.volumes(Some(after), page.most)?)
+    }
+
+    /// Whether a volume is well, as far as that can be told without looking into it.
+    pub fn condition(&self, volume: &Volume) -> Condition {
+        let message = match self
+            .pools
+            .get(&volume.pool)
+            .and_then(|pool| pool.home(Shelf::Volumes, &volume.id))
+        {
+            Err(error) => format!(
+                "the data of volume {} cannot be reached: {error}",
+                volume.id
+            ),
+            Ok(_) if volume.filled < volume.size || volume.backing < volume.size => {
+                // Growth that is due is no illness.
+                return Condition {
+                    abnormal: false,
+                    message: format!(
+                        "volume {} grows to {} on its node",
+                        volume.id,
+                        Bytes(volume.size)
+                    ),
+                };
+            }
+            Ok(_) => {
+                return Condition {
+                    abnormal: false,
+                    message: "the volume is well".to_owned(),
+                };
+            }
+        };
+        Condition {
+            abnormal: true,
+            message,
+        }
+    }
+
+    /// The room for volumes of a class (GC-01). No room where such volumes cannot be made on this node.
+    pub fn room(&self, wanted: &request::Capacity) -> Result<Room, Error> {
+        let (Some(capabilities), Some(class), true) =
+            (&wanted.capabilities, &wanted.class, wanted.here)
+        else {
+            return Ok(Room::default());
+        };
+        let Ok(pool) = self.pools.wanted(class.pool.as_deref()) else {
+            return Ok(Room::default());
+        };
+        let abilities = Abilities {
+            enforcement: pool.enforcement(),
+            filesystem: pool.filesystem(),
+        };
+        let Ok(shape) = shape(capabilities, class, abilities) else {
+            return Ok(Room::default());
+        };
+        let room = pool.room(self.store.promised(pool.name())?)?;
+        Ok(Room {
+            available: room.available,
+            largest: room.available.min(self.settings.max_volume_size),
+            smallest: plan::smallest(shape),
+        })
+    }
+}
+
+/// The shape that volumes of a class would have.
+fn shape(
+    capabilities: &[crate::access::Capability],
+    class: &crate::parameters::Class,
+    abilities: Abilities,
+) -> Result<Shape, Error> {
+    let wanted = CreateVolume {
+        name: String::new(),
+        range: None,
+        capabilities: capabilities.to_vec(),
+        class: class.clone(),
+        parameters: Default::default(),
+        attributes: Default::default(),
+        source: None,
+    };
+    plan::shape(&wanted, None, abilities)
+}
