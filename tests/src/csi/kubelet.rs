@@ -266,7 +266,7 @@ impl Kubelet {
             self.remove_file(&data.join("vol_data.json"));
             self.remove_dir(&data);
             self.remove_dir(data.parent().unwrap_or(&data));
-            self.remove_dir(self.target_path(pv, "").parent().unwrap_or(&path));
+            self.remove_dir(&self.paths.published_block(&pv.name));
             self.remove_dir(&path);
         } else {
             self.remove_mount_dir(&path);

@@ -31,7 +31,12 @@ impl Paths {
 
     /// Where a pod's block device is (K-12).
     pub(super) fn target_block(&self, pv: &str, pod: &str) -> PathBuf {
-        self.csi().join("volumeDevices/publish").join(pv).join(pod)
+        self.published_block(pv).join(pod)
+    }
+
+    /// The devices of a block volume's pods.
+    pub(super) fn published_block(&self, pv: &str) -> PathBuf {
+        self.csi().join("volumeDevices/publish").join(pv)
     }
 
     /// Where kubelet keeps its notes about a block volume.
