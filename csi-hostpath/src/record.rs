@@ -102,6 +102,19 @@ pub struct Volume {
     pub frozen: bool,
 }
 
+impl Volume {
+    /// Whether every enumerated number in it stands for something. Read one by one, those that do not look like the
+    /// first of their enumeration: some future kind like a directory. The store hands out no such record.
+    pub fn is_understood(&self) -> bool {
+        let modes = self.attached.iter().map(|attached| attached.mode);
+        let modes = modes.chain(self.staged.iter().map(|staged| staged.mode));
+        let mut modes = modes.chain(self.published.iter().map(|published| published.mode));
+        Kind::is_valid(self.kind)
+            && self.filesystem.is_none_or(Filesystem::is_valid)
+            && modes.all(Mode::is_valid)
+    }
+}
+
 /// One node that a volume is attached to.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Attached {
@@ -206,6 +219,15 @@ pub struct Snapshot {
     pub failure: String,
 }
 
+impl Snapshot {
+    /// As [`Volume::is_understood`].
+    pub fn is_understood(&self) -> bool {
+        Kind::is_valid(self.kind)
+            && self.filesystem.is_none_or(Filesystem::is_valid)
+            && Progress::is_valid(self.progress)
+    }
+}
+
 /// A group of snapshots taken at one moment.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Group {
@@ -225,3 +247,6 @@ pub struct Group {
     #[prost(int64, tag = "5")]
     pub created: i64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
 //! The store's file: made, opened, and opened again after the kernel refused a write.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::backends::FileBackend;
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::Error;
+use super::disk::Disk;
 use super::tables;
 
 /// What redb may keep of the file in memory, in bytes.
@@ -24,18 +25,66 @@ const SCHEMA_KEY: &str = "schema";
 /// The open file.
 pub(super) struct File {
     path: PathBuf,
+    /// Locked against other processes.
+    file: fs::File,
     /// `None` after an error that redb does not go on from: the next who asks opens it again.
     database: RwLock<Option<Database>>,
+    /// Shared with the [`Disk`].
+    thrifty: Arc<AtomicBool>,
+    #[cfg(test)]
+    pub(super) commits: std::sync::atomic::AtomicUsize,
 }
 
 impl File {
     /// Opens the file at `path`, made if there is none.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let database = open_or_make(path)?;
-        Ok(Self {
+        let file = fs::File::options().read(true).write(true).open(path);
+        match file {
+            Ok(file) => Self::existing(path, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::new(path),
+            Err(error) => Err(Error::io(path, &error)),
+        }
+    }
+
+    /// The store in a file that is there.
+    fn existing(path: &Path, file: fs::File) -> Result<Self, Error> {
+        lock(path, &file)?;
+        let refused = |error: io::Error| Error::io(path, &error);
+        // redb would take it for a new one, and everything would be forgotten.
+        if file.metadata().map_err(refused)?.len() == 0 {
+            return Err(Error::Foreign { path: path.into() });
+        }
+        let thrifty = Arc::default();
+        let database = database(path, &file, &thrifty)?;
+        check(path, &database)?;
+        Ok(Self::on(path, file, database, thrifty))
+    }
+
+    /// A new store. The file has no name until all is in it, so that nobody ever finds a part of one.
+    fn new(path: &Path) -> Result<Self, Error> {
+        let refused = |error: io::Error| Error::io(path, &error);
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let file = unnamed(folder).map_err(refused)?;
+        lock(path, &file)?;
+        let thrifty = Arc::default();
+        let database = database(path, &file, &thrifty)?;
+        fill(&database).map_err(|error| Error::of(path, error))?;
+        name(&file, path, folder).map_err(refused)?;
+        Ok(Self::on(path, file, database, thrifty))
+    }
+
+    fn on(path: &Path, file: fs::File, database: Database, thrifty: Arc<AtomicBool>) -> Self {
+        Self {
             path: path.to_owned(),
+            file,
             database: RwLock::new(Some(database)),
-        })
+            thrifty,
+            #[cfg(test)]
+            commits: 0.into(),
+        }
     }
 
     /// What `look` sees in the last state that was written.
@@ -51,14 +100,18 @@ impl File {
         }
     }
 
-    /// Does `work`, and makes it durable.
+    /// Does `work`, and makes it durable. `thrifty`: where there is little room left, with the last of it.
     pub(super) fn write<T>(
         &self,
+        thrifty: bool,
         work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, Error> {
         self.with(|database| {
             let txn = database.begin_write()?;
+            self.thrifty.store(thrifty, Ordering::Relaxed);
             let outcome = work(&txn)?;
+            #[cfg(test)]
+            self.commits.fetch_add(1, Ordering::SeqCst);
             txn.commit()?;
             Ok(outcome)
         })
@@ -95,9 +148,7 @@ impl File {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if database.is_none() {
-            // Not made anew, should it be gone: it would be empty.
-            let file = open_file(&self.path).map_err(|error| Error::io(&self.path, &error))?;
-            *database = Some(existing(&self.path, file)?);
+            *database = Some(self::database(&self.path, &self.file, &self.thrifty)?);
         }
         Ok(())
     }
@@ -114,31 +165,42 @@ fn is_last(error: &redb::Error) -> bool {
     )
 }
 
-fn open_or_make(path: &Path) -> Result<Database, Error> {
-    match open_file(path) {
-        Ok(file) => existing(path, file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
-        Err(error) => Err(Error::io(path, &error)),
-    }
+/// Keeps other processes out, and this one from opening the store twice, for as long as the file is open.
+fn lock(path: &Path, file: &fs::File) -> Result<(), Error> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Error::InUse { path: path.into() },
+        TryLockError::Error(error) => Error::io(path, &error),
+    })
 }
 
-fn open_file(path: &Path) -> io::Result<fs::File> {
-    fs::File::options().read(true).write(true).open(path)
+fn unnamed(folder: &Path) -> io::Result<fs::File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
-/// The store in a file that is there.
-fn existing(path: &Path, file: fs::File) -> Result<Database, Error> {
-    let length = file
-        .metadata()
-        .map_err(|error| Error::io(path, &error))?
-        .len();
-    // redb would take it for a new one, and everything would be forgotten.
-    if length == 0 {
-        return Err(Error::Foreign { path: path.into() });
-    }
-    let database = database(path, file)?;
-    match schema(&database).map_err(|error| Error::of(path, error))? {
-        Some(SCHEMA) => Ok(database),
+fn name(file: &fs::File, path: &Path, folder: &Path) -> io::Result<()> {
+    let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, by_number, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn database(path: &Path, file: &fs::File, thrifty: &Arc<AtomicBool>) -> Result<Database, Error> {
+    let disk = file
+        .try_clone()
+        .and_then(|file| Disk::new(file, thrifty.clone()))
+        .map_err(|error| Error::io(path, &error))?;
+    Database::builder()
+        .set_cache_size(CACHE)
+        // Without it a damaged file would be trusted, and a wrong page end the process later.
+        .set_check_integrity_on_open(true)
+        .create_with_backend(disk)
+        .map_err(|error| Error::of(path, error.into()))
+}
+
+/// Whether it is a store of ours, and one that this driver understands.
+fn check(path: &Path, database: &Database) -> Result<(), Error> {
+    match schema(database).map_err(|error| Error::of(path, error))? {
+        Some(SCHEMA) => Ok(()),
         Some(found) if found > SCHEMA => Err(Error::Newer {
             path: path.into(),
             found,
@@ -146,44 +208,6 @@ fn existing(path: &Path, file: fs::File) -> Result<Database, Error> {
         }),
         _ => Err(Error::Foreign { path: path.into() }),
     }
-}
-
-/// A new store. The file has no name until all is in it, so that nobody ever finds a part of one.
-fn make(path: &Path) -> Result<Database, Error> {
-    let refused = |error: io::Error| Error::io(path, &error);
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let unnamed = rustix::fs::open(
-        folder,
-        OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
-        Mode::RUSR | Mode::WUSR,
-    )
-    .map_err(|errno| refused(errno.into()))?;
-    let file = fs::File::from(unnamed);
-    let same = file.try_clone().map_err(refused)?;
-    let database = database(path, file)?;
-    fill(&database).map_err(|error| Error::of(path, error))?;
-    let by_number = format!("/proc/self/fd/{}", same.as_raw_fd());
-    rustix::fs::linkat(CWD, by_number, CWD, path, AtFlags::SYMLINK_FOLLOW)
-        .map_err(|errno| refused(errno.into()))?;
-    fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(refused)?;
-    Ok(database)
-}
-
-fn database(path: &Path, file: fs::File) -> Result<Database, Error> {
-    FileBackend::new(file)
-        .and_then(|backend| {
-            Database::builder()
-                .set_cache_size(CACHE)
-                // Without it a damaged file would be trusted, and a wrong page end the process later.
-                .set_check_integrity_on_open(true)
-                .create_with_backend(backend)
-        })
-        .map_err(|error| Error::of(path, error.into()))
 }
 
 /// Makes the tables and says which version of them this is.

@@ -3,6 +3,7 @@
 //! A change is durable when [`Store::commit`] returns, and calls that come together share one write to disk. Reading
 //! never waits for writing. Neither gets slower as objects come to be.
 
+mod disk;
 mod error;
 mod file;
 mod look;
@@ -35,6 +36,15 @@ pub enum Change {
     PutGroup(Group),
     /// The group is gone.
     DropGroup(String),
+}
+
+impl Change {
+    fn is_drop(&self) -> bool {
+        matches!(
+            self,
+            Self::DropVolume(_) | Self::DropSnapshot(_) | Self::DropGroup(_)
+        )
+    }
 }
 
 /// A part of a list, in the order of ids.
@@ -85,7 +95,7 @@ impl Store {
     /// Makes all of `changes` durable, in their order, or none. Returns when they are on disk. Calls that come together
     /// share a commit; a name that belongs to another object fails the call that wants it and no other.
     pub fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
-        let together = |calls| commit_all(&self.shared.file, calls);
+        let together = |calls: Vec<_>| commit_all(&self.shared.file, &calls);
         self.shared
             .calls
             .run(changes, together)
@@ -146,34 +156,52 @@ impl Store {
     }
 }
 
-/// One transaction for all calls: an outcome for each, in their order.
-fn commit_all(file: &File, calls: Vec<Vec<Change>>) -> Vec<Result<(), Error>> {
-    let count = calls.len();
-    let written = file.write(|txn| {
-        calls
-            .into_iter()
-            .map(|changes| commit_one(txn, changes))
-            .collect::<Result<Vec<_>, _>>()
-    });
-    written.unwrap_or_else(|error| vec![Err(error); count])
+/// An outcome for each call, in their order. When there is no room for all of it, calls that make no new object are
+/// written with the room that is kept for them: what is there can be used and dropped.
+fn commit_all(file: &File, calls: &[Vec<Change>]) -> Vec<Result<(), Error>> {
+    let outcomes = match write(file, calls, None) {
+        Err(full @ Error::Full { .. }) => write(file, calls, Some(&full)),
+        outcomes => outcomes,
+    };
+    outcomes.unwrap_or_else(|error| vec![Err(error); calls.len()])
 }
 
-/// One call's changes. When one of them is refused, those before it are taken back within the transaction.
+/// One transaction for all calls; new objects are refused when it is `full`.
+fn write(
+    file: &File,
+    calls: &[Vec<Change>],
+    full: Option<&Error>,
+) -> Result<Vec<Result<(), Error>>, Error> {
+    file.write(full.is_some(), |txn| {
+        calls
+            .iter()
+            .map(|changes| commit_one(txn, changes, full))
+            .collect()
+    })
+}
+
+/// One call's changes. When one of them is refused, it and those before it are taken back within the transaction.
 fn commit_one(
     txn: &WriteTransaction,
-    changes: Vec<Change>,
+    changes: &[Change],
+    full: Option<&Error>,
 ) -> Result<Result<(), Error>, redb::Error> {
     let mut opposites = Vec::with_capacity(changes.len());
     for change in changes {
-        match tables::apply(txn, change)? {
-            Ok(opposite) => opposites.extend(opposite),
-            Err(NameTaken { name, owner }) => {
-                for opposite in opposites.into_iter().rev() {
-                    // Names that were given up a moment ago are free.
-                    let _ = tables::apply(txn, opposite)?;
-                }
-                return Ok(Err(Error::NameTaken { name, owner }));
+        let refusal = match tables::apply(txn, change)? {
+            Ok(opposite) => {
+                let is_new = opposite.as_ref().is_some_and(Change::is_drop);
+                opposites.extend(opposite);
+                full.filter(|_| is_new).cloned()
             }
+            Err(NameTaken { name, owner }) => Some(Error::NameTaken { name, owner }),
+        };
+        if let Some(refusal) = refusal {
+            for opposite in opposites.iter().rev() {
+                // Names that were given up a moment ago are free.
+                let _ = tables::apply(txn, opposite)?;
+            }
+            return Ok(Err(refusal));
         }
     }
     Ok(Ok(()))

@@ -3,6 +3,8 @@
 //! Each kind of object has a table from ids to records and one from names to ids; an empty name is none. Kept beside
 //! them, in the same transaction, are the snapshots of each source and the sums of each pool.
 
+use std::fmt::Display;
+
 use prost::Message;
 use redb::{Error, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -31,6 +33,10 @@ pub(super) trait Object: Message + Default {
     const NAMES: Names;
     fn id(&self) -> &str;
     fn name(&self) -> &str;
+    /// Whether this driver knows what all of it means.
+    fn is_understood(&self) -> bool {
+        true
+    }
     /// The volume under which it is listed.
     fn source(&self) -> Option<&str> {
         None
@@ -50,6 +56,9 @@ impl Object for Volume {
     fn name(&self) -> &str {
         &self.name
     }
+    fn is_understood(&self) -> bool {
+        self.is_understood()
+    }
     fn share(&self) -> Option<(&str, Sums)> {
         Some((&self.pool, [self.size.into(), 1, 0]))
     }
@@ -63,6 +72,9 @@ impl Object for Snapshot {
     }
     fn name(&self) -> &str {
         &self.name
+    }
+    fn is_understood(&self) -> bool {
+        self.is_understood()
     }
     fn source(&self) -> Option<&str> {
         Some(&self.source)
@@ -109,25 +121,25 @@ fn make_of<T: Object>(txn: &WriteTransaction) -> Result<(), Error> {
 /// is taken is not made.
 pub(super) fn apply(
     txn: &WriteTransaction,
-    change: Change,
+    change: &Change,
 ) -> Result<Result<Option<Change>, NameTaken>, Error> {
     match change {
         Change::PutVolume(new) => put(txn, new, Change::PutVolume, Change::DropVolume),
         Change::PutSnapshot(new) => put(txn, new, Change::PutSnapshot, Change::DropSnapshot),
         Change::PutGroup(new) => put(txn, new, Change::PutGroup, Change::DropGroup),
-        Change::DropVolume(id) => drop(txn, &id, Change::PutVolume),
-        Change::DropSnapshot(id) => drop(txn, &id, Change::PutSnapshot),
-        Change::DropGroup(id) => drop(txn, &id, Change::PutGroup),
+        Change::DropVolume(id) => drop(txn, id, Change::PutVolume),
+        Change::DropSnapshot(id) => drop(txn, id, Change::PutSnapshot),
+        Change::DropGroup(id) => drop(txn, id, Change::PutGroup),
     }
 }
 
 fn put<T: Object>(
     txn: &WriteTransaction,
-    new: T,
+    new: &T,
     put_back: fn(T) -> Change,
     drop_again: fn(String) -> Change,
 ) -> Result<Result<Option<Change>, NameTaken>, Error> {
-    if let Some(taken) = taken(txn, &new)? {
+    if let Some(taken) = taken(txn, new)? {
         return Ok(Err(taken));
     }
     let old: Option<T> = txn
@@ -135,7 +147,7 @@ fn put<T: Object>(
         .insert(new.id(), new.encode_to_vec().as_slice())?
         .map(|old| record(new.id(), old.value()))
         .transpose()?;
-    follow(txn, old.as_ref(), Some(&new))?;
+    follow(txn, old.as_ref(), Some(new))?;
     let opposite = old.map_or_else(|| drop_again(new.id().to_owned()), put_back);
     Ok(Ok(Some(opposite)))
 }
@@ -156,7 +168,13 @@ fn drop<T: Object>(
 
 /// The record of `id` as it was written.
 pub(super) fn record<T: Object>(id: &str, row: &[u8]) -> Result<T, Error> {
-    T::decode(row).map_err(|error| Error::Corrupted(format!("the record of {id}: {error}")))
+    let wrong = |why: &dyn Display| Error::Corrupted(format!("the record of {id}: {why}"));
+    let object = T::decode(row).map_err(|error| wrong(&error))?;
+    if object.is_understood() {
+        Ok(object)
+    } else {
+        Err(wrong(&"it has a number that stands for nothing"))
+    }
 }
 
 /// Whether another object has the name.

@@ -114,7 +114,7 @@ mod tests {
 
     impl<T, R> Together<T, R> {
         /// Waits until so many wait.
-        fn until_waiting(&self, count: usize) {
+        pub(in crate::store) fn until_waiting(&self, count: usize) {
             while self.queue().waiting.len() < count {
                 thread::yield_now();
             }

@@ -56,7 +56,7 @@ fn a_newer_store_is_refused() {
     let Fresh { store, folder } = Fresh::new();
     let path = folder.path().join("state.redb");
     let newer = |txn: &WriteTransaction| crate::store::file::mark(txn, 2);
-    store.shared.file.write(newer).unwrap();
+    store.shared.file.write(false, newer).unwrap();
     drop(store);
     let refused = refusal(&path);
     assert!(
@@ -72,4 +72,26 @@ fn a_newer_store_is_refused() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_record_that_is_not_understood_is_not_handed_out() {
+    let Fresh {
+        store,
+        folder: _folder,
+    } = Fresh::new();
+    let strange = Volume {
+        kind: 9,
+        ..volume(1)
+    };
+    store
+        .commit(vec![
+            Change::PutVolume(strange.clone()),
+            Change::PutVolume(volume(2)),
+        ])
+        .unwrap();
+    let refused = store.volume(&strange.id).unwrap_err();
+    assert!(refused.to_string().contains(&strange.id));
+    assert_eq!(refused.code(), Code::DataLoss);
+    assert_eq!(store.volume(&volume(2).id), Ok(Some(volume(2))));
 }

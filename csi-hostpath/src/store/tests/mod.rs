@@ -1,6 +1,8 @@
 //! The store as its callers see it.
 
+mod crash;
 mod file;
+mod full;
 mod objects;
 
 use tempfile::TempDir;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Barrier;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use proptest::collection::vec;
@@ -182,6 +183,33 @@ fn a_refused_call_does_not_fail_those_it_came_with() {
     assert_eq!(refused, 10);
     assert_eq!(store.volumes(None, None).unwrap().items.len(), 10);
     assert_eq!(store.promised("default").unwrap().volumes, 10);
+}
+
+#[test]
+fn calls_that_come_together_share_a_commit() {
+    const CALLS: u32 = 50;
+    let Fresh {
+        store,
+        folder: _folder,
+    } = Fresh::new();
+    let commits = || store.shared.file.commits.load(Ordering::SeqCst);
+    let put = |number| store.commit(vec![Change::PutVolume(volume(number))]);
+    thread::scope(|scope| {
+        // Somebody writes while all of them come: the first waits for it, and the others for the first.
+        let busy = store.shared.file.write(false, |_| {
+            for number in 0..CALLS {
+                let put = &put;
+                scope.spawn(move || put(number).unwrap());
+            }
+            store.shared.calls.until_waiting(CALLS as usize - 1);
+            Ok(())
+        });
+        busy.unwrap();
+    });
+    assert_eq!(commits(), 1 + 2);
+    assert_eq!(store.promised("default").unwrap().volumes, u64::from(CALLS));
+    put(CALLS).unwrap();
+    assert_eq!(commits(), 1 + 3);
 }
 
 /// What the store should hold, told in the simplest way.
