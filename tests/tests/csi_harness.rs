@@ -11,7 +11,7 @@ use proto::csi::snapshot_metadata_server::{SnapshotMetadata, SnapshotMetadataSer
 use proto::csi::*;
 use testkit::at_once;
 use testkit::csi::requests::*;
-use testkit::csi::{Client, Fingerprint, Leaks, Node, PoolDisk, PoolKind, Tree};
+use testkit::csi::{Client, Fingerprint, Leaks, Node, PoolDisk, PoolKind, Setup, Tree};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
 
@@ -126,8 +126,8 @@ fn a_leak_of_each_kind_is_named() {
         ),
         (
             format!("mkdir -p {kubelet}/pods/1"),
-            format!("rm -r {kubelet}/pods"),
-            format!("+ file {kubelet}/pods"),
+            format!("rm -r {kubelet}/pods/1"),
+            format!("+ file {kubelet}/pods/1"),
         ),
         (
             format!("mount -t tmpfs tmpfs {kubelet}"),
@@ -395,4 +395,27 @@ fn words_change_what_they_name() {
     assert_eq!(staged.secrets["key"], "value");
     assert_eq!(staged.staging_target_path, "/a/b");
     assert_eq!(staged.volume_context["a"], "b");
+}
+
+#[test]
+fn a_driver_that_ends_tells_why() {
+    let node = Node::new();
+    let program = node.root().join("driver");
+    node.write(&program, "#!/bin/sh\necho \"no room for $5\" >&2\nexit 3\n");
+    node.sh(&format!("chmod +x {}", program.display()));
+    let setup = || Setup::on(&node, Path::new("/state")).running(&program);
+    let (status, said) = setup().fails();
+    let socket = setup().socket();
+    assert_eq!(status.code(), Some(3));
+    assert_eq!(
+        said,
+        format!("no room for --endpoint=unix://{}\n", socket.display())
+    );
+    let start = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| setup().start()));
+    let panic = start.unwrap_err();
+    let why = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        why.contains("has ended") && why.contains("no room for"),
+        "{why}"
+    );
 }

@@ -48,6 +48,13 @@ impl Setup {
             .named("hostpath.hawser.io")
     }
 
+    /// Another executable: an older version, or one that a test brings along.
+    #[must_use]
+    pub fn running(mut self, executable: impl Into<PathBuf>) -> Self {
+        self.executable = executable.into();
+        self
+    }
+
     /// Gives the driver another name, and the socket that goes with it.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
@@ -106,7 +113,7 @@ impl Setup {
     }
 
     fn process(&self) -> Process {
-        let found = self.executable.is_file();
+        let found = self.place.run(|| self.executable.is_file());
         let remedy = format!("build it (cargo build -p csi-hostpath), or name another in {DRIVER}");
         let executable = self.executable.display();
         assert!(found, "there is no driver {executable}: {remedy}");

@@ -130,6 +130,9 @@ impl Kubelet {
             kubelet: dir.into(),
             driver: driver.to_owned(),
         };
+        for dir in paths.lasting() {
+            place.sh(&format!("mkdir -p {}", dir.display()));
+        }
         Self {
             place: place.clone(),
             paths,
@@ -242,7 +245,7 @@ impl Kubelet {
         Ok(target)
     }
 
-    /// Takes a volume from a pod and removes the directories around it.
+    /// Takes a volume from a pod and removes the directories around it, the pod's own with its last volume.
     pub fn unpublish(&self, pv: &Pv, pod: &str) -> Result<(), Status> {
         let target = self.target_path(pv, pod);
         self.unpin(&target);
@@ -250,6 +253,14 @@ impl Kubelet {
         self.client.node_unpublish_volume(request)?;
         if !pv.is_block() {
             self.remove_mount_dir(&target);
+            // Not empty as long as the pod has other volumes.
+            let dir = self.paths.pod(pod);
+            let volumes = "volumes/kubernetes.io~csi";
+            self.place.succeeds(&format!(
+                "cd {} && rmdir -p {volumes} && rmdir {}",
+                dir.display(),
+                dir.display()
+            ));
         }
         let other = |(known, user): &(Pv, String)| known != pv || user != pod;
         self.beliefs().published.retain(other);

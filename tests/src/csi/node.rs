@@ -26,7 +26,11 @@ impl Node {
         let host = Host::new();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let root = Path::new(SCRATCH).join(format!("node-{}-{number}", std::process::id()));
-        host.sh(&format!("mkdir -p {}/kubelet", root.display()));
+        let kubelet = root.join("kubelet");
+        host.sh(&format!(
+            "mkdir -p {kubelet} && cd {kubelet} && mkdir pods plugins plugins_registry",
+            kubelet = kubelet.display()
+        ));
         let scope = Scope::new(&host, root);
         Self { host, scope }
     }

@@ -12,6 +12,21 @@ pub(super) struct Paths {
 }
 
 impl Paths {
+    /// The directories that stay when no volume is in use.
+    pub(super) fn lasting(&self) -> [PathBuf; 4] {
+        [
+            self.kubelet.join("pods"),
+            self.csi().join(&self.driver),
+            self.csi().join("volumeDevices/staging"),
+            self.csi().join("volumeDevices/publish"),
+        ]
+    }
+
+    /// What belongs to a pod.
+    pub(super) fn pod(&self, pod: &str) -> PathBuf {
+        self.kubelet.join("pods").join(pod)
+    }
+
     /// Where a volume is staged to be mounted (K-11).
     pub(super) fn staging_mount(&self, handle: &str) -> PathBuf {
         let dir = self.csi().join(&self.driver).join(sha256(handle));
@@ -25,8 +40,8 @@ impl Paths {
 
     /// Where a pod's volume is mounted (K-10).
     pub(super) fn target_mount(&self, pv: &str, pod: &str) -> PathBuf {
-        let volumes = self.kubelet.join("pods").join(pod).join("volumes");
-        volumes.join("kubernetes.io~csi").join(pv).join("mount")
+        let volumes = self.pod(pod).join("volumes/kubernetes.io~csi");
+        volumes.join(pv).join("mount")
     }
 
     /// Where a pod's block device is (K-12).
