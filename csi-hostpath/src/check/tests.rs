@@ -1,8 +1,10 @@
 //! Every rule of the requests, by its id in the specification's checklists.
 
 mod capabilities;
+mod creation;
 mod groups;
 mod nodes;
+mod publishing;
 mod snapshots;
 mod texts;
 mod topologies;

@@ -6,8 +6,8 @@ use super::{Rules, text};
 use crate::error::Error;
 use crate::excerpt::excerpt;
 
-/// Terms that an error text shows.
-const SHOWN: usize = 5;
+/// Terms, and keys of a term, that an error text shows.
+const SHOWN: usize = 3;
 
 /// Refuses a volume that nobody wants here (CV-08). `requisite` is what is acceptable; without it, `preferred` is.
 pub(super) fn reachable(rules: &Rules, wanted: Option<TopologyRequirement>) -> Result<(), Error> {
@@ -76,8 +76,12 @@ fn shown(rules: &Rules, term: &Term) -> String {
     {
         return format!("node {}", excerpt(node));
     }
-    let segments = term
-        .iter()
-        .map(|(key, value)| format!("{}={}", excerpt(key), excerpt(value)));
-    format!("{{{}}}", segments.collect::<Vec<_>>().join(", "))
+    let segments = term.iter().take(SHOWN);
+    let mut texts: Vec<_> = segments
+        .map(|(key, value)| format!("{}={}", excerpt(key), excerpt(value)))
+        .collect();
+    if term.len() > SHOWN {
+        texts.push(format!("{} more", term.len() - SHOWN));
+    }
+    format!("{{{}}}", texts.join(", "))
 }
