@@ -38,12 +38,17 @@ impl Driver {
 
     /// Deletes a volume that nothing uses. The caller holds its lock.
     pub fn destroy(&self, volume: &Volume) -> Result<(), Error> {
-        self.pools
-            .get(&volume.pool)?
-            .discard(Shelf::Volumes, &volume.id)?;
+        let pool = self.pools.get(&volume.pool)?;
+        pool.discard(Shelf::Volumes, &volume.id)?;
+        if volume.ephemeral {
+            // Its id may come again at once, and must not meet itself in the trash.
+            pool.purge(&volume.id)?;
+        }
         self.store
             .commit(vec![Change::DropVolume(volume.id.clone())])?;
-        self.janitor.purge(&volume.pool, &volume.id);
+        if !volume.ephemeral {
+            self.janitor.purge(&volume.pool, &volume.id);
+        }
         Ok(())
     }
 }

@@ -21,3 +21,12 @@ pub fn copy(
 pub fn remove(_parent: &Root, _name: &str) -> Result<(), Error> {
     Err(Error::new("remove a tree", Errno::NOSYS))
 }
+
+/// Gives a tree to a group.
+pub fn chown_group(
+    _root: impl std::os::fd::AsFd,
+    _group: u32,
+    _at: &std::path::Path,
+) -> Result<(), Error> {
+    Err(Error::new("give a tree to a group", Errno::NOSYS))
+}
