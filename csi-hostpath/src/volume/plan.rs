@@ -6,6 +6,7 @@ use kernel::storage::filesystem;
 
 use crate::access::{Access, Filesystem};
 use crate::error::Error;
+use crate::mount_flags::Flags;
 use crate::pool::Enforcement;
 use crate::quantity::Bytes;
 use crate::record::{Kind, Snapshot, Volume};
@@ -106,8 +107,11 @@ pub(super) fn shape(
     if let Some(origin) = origin {
         return of_origin(wanted, origin, block, asked, thick);
     }
+    let own_options = flags(wanted).any(|flags| flags.for_directory().is_err());
     let kind = match wanted.class.kind {
         Some(kind) => kind,
+        // Only a filesystem of its own can have options of its own.
+        None if own_options => Kind::Image,
         None if block || thick || pool.enforcement == Enforcement::Nothing => Kind::Image,
         // A directory has the pool's filesystem; whoever names another wants an image.
         None if asked.is_some_and(|asked| !is(asked, pool.filesystem)) => Kind::Image,
@@ -115,6 +119,9 @@ pub(super) fn shape(
     };
     if kind.is_directory() {
         directory(kind, block, asked, thick, pool)?;
+        flags(wanted)
+            .try_for_each(|flags| flags.for_directory())
+            .map_err(Error::Invalid)?;
     }
     let filesystem = (kind == Kind::Image && !block).then(|| asked.unwrap_or(Filesystem::Ext4));
     Ok(Shape {
@@ -220,6 +227,17 @@ fn filesystem_asked(wanted: &CreateVolume) -> Option<Filesystem> {
         .iter()
         .find_map(|capability| match &capability.access {
             Access::Mount(options) => options.filesystem,
+            Access::Block => None,
+        })
+}
+
+/// The mount flags asked for; they have been checked one by one.
+fn flags(wanted: &CreateVolume) -> impl Iterator<Item = Flags> {
+    wanted
+        .capabilities
+        .iter()
+        .filter_map(|capability| match &capability.access {
+            Access::Mount(options) => Flags::parse(&options.flags).ok(),
             Access::Block => None,
         })
 }
@@ -510,6 +528,27 @@ mod tests {
                 "{capability:?} {class:?}"
             );
         }
+    }
+
+    #[test]
+    fn np_06_options_of_a_filesystem_need_an_image() {
+        let with = |flag: &str| Capability {
+            access: Access::Mount(MountOptions {
+                flags: vec![flag.to_owned()],
+                ..MountOptions::default()
+            }),
+            mode: Mode::SingleNodeWriter,
+        };
+        let image = Ok((Kind::Image, Some(Filesystem::Ext4)));
+        assert_eq!(shaped(with("discard"), Class::default(), BTRFS), image);
+        assert_eq!(
+            shaped(with("noexec"), Class::default(), BTRFS),
+            Ok((Kind::Directory, None))
+        );
+        assert_eq!(
+            shaped(with("discard"), kind(Kind::Directory), BTRFS),
+            Err(tonic::Code::InvalidArgument)
+        );
     }
 
     fn origin(block: bool) -> Origin {
