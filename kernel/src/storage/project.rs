@@ -107,3 +107,35 @@ fn explained(error: Error) -> Error {
         error
     }
 }
+
+// What a kernel with project quotas does is tested in the VM of `testkit`.
+#[cfg(test)]
+mod tests {
+    use super::super::scratch;
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_filesystem_without_project_quotas_says_so() {
+        for (kind, mib) in [("ext4", 16), ("btrfs", 128)] {
+            scratch::inside(move |folder| {
+                let (_, image) = scratch::image(folder, mib, Some(kind));
+                let point = folder.join("mounted");
+                std::fs::create_dir(&point).unwrap();
+                scratch::run("mount", &["-o", "loop", image.to_str().unwrap()], &point);
+                let root = File::open(&point).unwrap();
+                assert!(!enforced(&root, &point).unwrap());
+                for refused in [
+                    limit(&root, &point, OURS.start, Some(1)).unwrap_err(),
+                    usage(&root, &point, OURS.start).unwrap_err(),
+                    free_project(&root, &point).unwrap_err(),
+                ] {
+                    assert!(refused.to_string().contains("prjquota"), "{refused}");
+                }
+                assign(&root, &point, OURS.start).unwrap_err();
+                drop(root);
+                scratch::run("umount", &["-l"], &point);
+            });
+        }
+    }
+}
