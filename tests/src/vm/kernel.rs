@@ -1,21 +1,8 @@
-//! The kernel that the VM boots: Debian's, for clouds, as scripts/prepare unpacks it, and those of its modules that
-//! networks of pods need.
+//! The kernel that the VM boots: Debian's, for clouds, as scripts/prepare unpacks it, and its modules.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// What tests use; what these depend on comes along.
-const MODULES: [&str; 8] = [
-    "veth",
-    "bridge",
-    "8021q",
-    "nf_tables",
-    "nft_chain_nat",
-    "nft_masq",
-    "nft_ct",
-    "nft_meta_bridge",
-];
 
 /// An unpacked kernel package.
 #[derive(Debug)]
@@ -44,10 +31,10 @@ impl Kernel {
         Self { image, modules }
     }
 
-    /// The modules' content, in an order in which they can be loaded.
-    pub fn modules(&self) -> Vec<(String, Vec<u8>)> {
+    /// The content of these modules and of all that they depend on, in an order in which they can be loaded.
+    pub fn modules(&self, names: &[&str]) -> Vec<(String, Vec<u8>)> {
         let mut ordered = Vec::new();
-        for name in MODULES {
+        for name in names {
             self.append(name, &mut ordered);
         }
         ordered

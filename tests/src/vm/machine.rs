@@ -12,10 +12,10 @@ use std::time::Duration;
 /// An emulated machine is some ten times slower than this one, and this one may be busy.
 const DEADLINE: Duration = Duration::from_secs(400);
 
-/// Boots `image` with `initramfs` and returns what came over the serial console until the machine turned itself off, or
+/// Boots `image` with `initramfs` and `memory` MiB, and returns what came over the serial console until the machine turned itself off, or
 /// what became of it instead.
-pub fn run(image: &Path, initramfs: &Path) -> Result<String, String> {
-    let mut child = boot(image, initramfs);
+pub fn run(image: &Path, initramfs: &Path, memory: u32) -> Result<String, String> {
+    let mut child = boot(image, initramfs, memory);
     let mut console = child.stdout.take().expect("the serial console");
     let mut complaints = child.stderr.take().expect("qemu's standard error");
     let (done, ended) = mpsc::channel();
@@ -44,18 +44,10 @@ pub fn run(image: &Path, initramfs: &Path) -> Result<String, String> {
     Err(format!("{what}; its console:\n{console}"))
 }
 
-fn boot(image: &Path, initramfs: &Path) -> Child {
+fn boot(image: &Path, initramfs: &Path, memory: u32) -> Child {
     let mut command = Command::new("qemu-system-x86_64");
-    command.args([
-        "-accel",
-        "tcg",
-        "-cpu",
-        "max,la57=off",
-        "-smp",
-        "1",
-        "-m",
-        "512",
-    ]);
+    command.args(["-accel", "tcg", "-cpu", "max,la57=off", "-smp", "1"]);
+    command.args(["-m", &memory.to_string()]);
     command.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
     command.args(["-display", "none", "-serial", "stdio"]);
     command.arg("-kernel").arg(image);

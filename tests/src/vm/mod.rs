@@ -1,16 +1,20 @@
-//! A VM with another kernel, for tests of what this machine's kernel may lack, such as VLAN filtering on bridges.
+//! A VM with another kernel, for tests of what this machine's kernel may lack, such as VLAN filtering on bridges and
+//! project quotas.
 //!
-//! [`where_able`] runs a test here when this kernel can, else in the VM. There the same test executable runs with all
-//! its tests, one VM for all of them; each test of the outer run then answers with what became of its namesake.
+//! [`where_able`] and [`Equipment::where_able`] run a test here when this kernel can, else in the VM. There the same test
+//! executable runs with all its tests, one VM for all of them; each test of the outer run then answers with what became
+//! of its namesake.
 
 mod archive;
+mod equipment;
 mod kernel;
 mod machine;
 mod report;
 mod root;
 
+pub use equipment::{Equipment, NETWORK, STORAGE};
+
 use crate::host::Host;
-use crate::plugins::Plugins;
 use kernel::Kernel;
 use report::{Report, Verdict};
 use std::any::type_name;
@@ -35,22 +39,45 @@ pub fn filters_vlans() -> bool {
             .is_some_and(|value| value.trim_end() == "1")
 }
 
-/// Runs `body`, a closure in a test function, here when this kernel is `able` to serve it, else in the VM.
-///
-/// A test that is to see the VM's own kernel says `false`.
+/// [`Equipment::where_able`] for networks of pods.
 #[track_caller]
 pub fn where_able<F: FnOnce()>(able: bool, body: F) {
-    if able || inside() {
-        return body();
-    }
-    let test = test_around::<F>();
-    let report = report().unwrap_or_else(|what| panic!("{what}"));
-    match report.verdict(test) {
-        Verdict::Passed => {}
-        Verdict::Failed(output) => panic!("in the VM:\n{output}"),
-        Verdict::Unknown(console) => {
-            panic!("the VM says nothing of {test}; its console:\n{console}")
+    NETWORK.where_able(able, body);
+}
+
+impl Equipment {
+    /// Runs `body`, a closure in a test function, here when this kernel is `able` to serve it, else in a VM with this
+    /// equipment.
+    ///
+    /// A test that is to see the VM's own kernel says `false`.
+    #[track_caller]
+    pub fn where_able<F: FnOnce()>(&'static self, able: bool, body: F) {
+        if able || inside() {
+            return body();
         }
+        let test = test_around::<F>();
+        let report = self.report().unwrap_or_else(|what| panic!("{what}"));
+        match report.verdict(test) {
+            Verdict::Passed => {}
+            Verdict::Failed(output) => panic!("in the VM:\n{output}"),
+            Verdict::Unknown(console) => {
+                panic!("the VM says nothing of {test}; its console:\n{console}")
+            }
+        }
+    }
+
+    /// What all tests of this executable say in the VM, which is booted once, also when that comes to nothing.
+    fn report(&'static self) -> Result<&'static Report, &'static str> {
+        static REPORT: OnceLock<(&Equipment, Result<Report, String>)> = OnceLock::new();
+        let (equipment, report) = REPORT.get_or_init(|| (self, self.run()));
+        assert_eq!(*equipment, self, "one VM for one test executable");
+        report.as_ref().map_err(String::as_str)
+    }
+
+    fn run(&self) -> Result<Report, String> {
+        let kernel = Kernel::unpacked();
+        let initramfs = Initramfs::of(&kernel, self);
+        machine::run(&kernel.image, &initramfs.0, self.memory).and_then(Report::of)
     }
 }
 
@@ -61,25 +88,14 @@ fn test_around<F>() -> &'static str {
     path.split("::{{closure}}").next().unwrap_or(path)
 }
 
-/// What all tests of this executable say in the VM, which is booted once, also when that comes to nothing.
-fn report() -> Result<&'static Report, &'static str> {
-    static REPORT: OnceLock<Result<Report, String>> = OnceLock::new();
-    let report = REPORT.get_or_init(|| {
-        let kernel = Kernel::unpacked();
-        let initramfs = Initramfs::of(&kernel);
-        machine::run(&kernel.image, &initramfs.0).and_then(Report::of)
-    });
-    report.as_ref().map_err(String::as_str)
-}
-
 /// The VM's root directory, in a file for as long as the VM runs.
 struct Initramfs(PathBuf);
 
 impl Initramfs {
-    fn of(kernel: &Kernel) -> Self {
+    fn of(kernel: &Kernel, equipment: &Equipment) -> Self {
         let name = format!("testkit-initramfs.{}", std::process::id());
         let file = Self(std::env::temp_dir().join(name));
-        let content = root::archive(kernel, &Plugins::under_test(), &["--test-threads=1"]);
+        let content = root::archive(kernel, equipment, &["--test-threads=1"]);
         std::fs::write(&file.0, content)
             .unwrap_or_else(|e| panic!("write {}: {e}", file.0.display()));
         file

@@ -1,24 +1,19 @@
-//! What the VM's root directory holds: the kernel's modules, the programs that tests run, the plugins under test where
-//! they are on this machine, the test executable itself, and an init that runs it once and turns the machine off.
+//! What the VM's root directory holds: the kernel's modules; where they are on this machine the programs that tests run,
+//! our executables and the test executable itself; and an init that runs it once and turns the machine off.
 
 use super::archive::Archive;
+use super::equipment::Equipment;
 use super::kernel::Kernel;
 use crate::plugins::{PLUGIN_DIR, Plugins};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The programs that testkit and tests run, with the Debian packages they are from.
-const PROGRAMS: [(&str, &str); 10] = [
+/// The programs that init runs and testkit itself, with the Debian packages they are from.
+const PROGRAMS: [(&str, &str); 4] = [
     ("sh", "dash"),
     ("cat", "coreutils"),
     ("env", "coreutils"),
-    ("sort", "coreutils"),
-    ("grep", "grep"),
-    ("ip", "iproute2"),
-    ("bridge", "iproute2"),
-    ("nft", "nftables"),
-    ("ping", "iputils-ping"),
     ("busybox", "busybox-static"),
 ];
 const SEARCHED: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -31,42 +26,42 @@ const EMPTY: [&str; 7] = [
     "/etc",
     "/var/lib/cni",
 ];
-const TEST: &str = "/testkit/test";
+const MODULES: &str = "/modules";
 /// What init prints before the exit status of the test executable.
 pub const MARKER: &str = "testkit: the test executable ended with status ";
 
 /// The root directory, as the kernel unpacks it.
-pub fn archive(kernel: &Kernel, plugins: &Plugins, arguments: &[&str]) -> Vec<u8> {
+pub fn archive(kernel: &Kernel, equipment: &Equipment, arguments: &[&str]) -> Vec<u8> {
     let mut root = Archive::default();
     for path in EMPTY {
         root.directory(Path::new(path));
     }
     let mut modules = Vec::new();
-    for (name, content) in kernel.modules() {
-        root.file(&Path::new("/testkit").join(&name), &content);
+    for (name, content) in kernel.modules(equipment.modules) {
+        root.file(&Path::new(MODULES).join(&name), &content);
         modules.push(name);
     }
-    for (program, package) in PROGRAMS {
+    for (program, package) in PROGRAMS.iter().chain(equipment.programs) {
         add_program(&mut root, &find(program, package));
     }
-    for plugin in ["bridge", "host-local"] {
-        add_program(&mut root, &plugins.executable(plugin));
+    let plugins = Plugins::under_test();
+    for executable in equipment.executables {
+        add_program(&mut root, &plugins.executable(executable));
     }
     let test = std::env::current_exe().expect("the path of the running test");
-    root.file(Path::new(TEST), &read(&test));
-    root.file(
-        Path::new("/init"),
-        init(&modules, plugins, arguments).as_bytes(),
-    );
+    root.file(&test, &read(&test));
+    let command = format!("'{}' {}", test.display(), arguments.join(" "));
+    let init = init(&modules, &plugins, &command);
+    root.file(Path::new("/init"), init.as_bytes());
     root.finish()
 }
 
 /// The first process. The programs of busybox have their full names, so that nobody else takes them for the real ones.
-fn init(modules: &[String], plugins: &Plugins, arguments: &[&str]) -> String {
+fn init(modules: &[String], plugins: &Plugins, command: &str) -> String {
     let busybox = find("busybox", "busybox-static");
     let busybox = busybox.display();
     let (path, inside) = (SEARCHED.join(":"), super::INSIDE);
-    let (modules, arguments) = (modules.join(" "), arguments.join(" "));
+    let modules = modules.join(" ");
     let plugins = plugins.dir().display();
     format!(
         "#!{busybox} sh\n\
@@ -75,8 +70,8 @@ fn init(modules: &[String], plugins: &Plugins, arguments: &[&str]) -> String {
          $bb mount -t proc proc /proc\n\
          $bb mount -t sysfs sysfs /sys\n\
          $bb mount -t devtmpfs devtmpfs /dev\n\
-         for module in {modules}; do $bb insmod /testkit/$module || echo \"module $module: not loaded\"; done\n\
-         {TEST} {arguments} </dev/null\n\
+         for module in {modules}; do $bb insmod {MODULES}/$module || echo \"module $module: not loaded\"; done\n\
+         {command} </dev/null\n\
          echo \"{MARKER}$?\"\n\
          $bb poweroff -f\n"
     )
