@@ -60,7 +60,7 @@ impl Driver {
         }
         Err(later(
             volume,
-            "this driver runs without CAP_SYS_RESOURCE, which a mounted ext4 wants to grow",
+            "ext4 that is mounted grows only for a driver with CAP_SYS_RESOURCE, and only without errors in it",
         ))
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use kernel::storage::grow;
+use kernel::storage::grow::{self, Online};
 use kernel::storage::loopdev::Device;
 use kernel::storage::superblock::{self, Found, Kind};
 
@@ -57,7 +57,7 @@ impl Driver {
     }
 
     /// Grows the filesystem of an image to the image's size. `root` is a directory of it, open for reading, that can be
-    /// written through. Tells whether it has that size now: ext4 only grows for who may use its reserves.
+    /// written through. Tells whether it has that size now: a mounted ext4 does not grow for everybody.
     pub(super) fn grow_filesystem(
         &self,
         volume: &mut Volume,
@@ -66,12 +66,14 @@ impl Driver {
         if volume.filled >= volume.backing {
             return Ok(true);
         }
-        let at = Path::new(&volume.id);
+        let size = volume.backing;
         match volume.filesystem() {
-            Filesystem::Ext4 if !grow::may_resize_ext4() => return Ok(false),
-            Filesystem::Ext4 => grow::ext4_online(root, volume.backing, at)?,
-            Filesystem::Xfs => grow::xfs(root, volume.backing, at)?,
-            Filesystem::Btrfs => grow::btrfs(root, volume.backing, at)?,
+            Filesystem::Ext4 => match grow::ext4_online(root, size)? {
+                Online::Grown => {}
+                Online::NotPermitted => return Ok(false),
+            },
+            Filesystem::Xfs => grow::xfs(root, size)?,
+            Filesystem::Btrfs => grow::btrfs(root)?,
         }
         self.filled(volume)?;
         Ok(true)

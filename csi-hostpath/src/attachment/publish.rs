@@ -5,6 +5,7 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use kernel::Undo;
 use kernel::storage::beneath::Place;
@@ -204,8 +205,8 @@ impl Driver {
         };
         if let Some(group) = published.group.filter(|_| !published.readonly) {
             still(&volume)?;
-            let at = Path::new(&volume.id);
-            tree::chown_group(readable(&mount, at)?, group, at)?;
+            let stop = || self.stopping.load(Ordering::Relaxed);
+            tree::chown_group(readable(&mount, Path::new(&volume.id))?, group, &stop)?;
         }
         mount.set(&terms::attributes(flags, published.readonly))?;
         Ok(mount)

@@ -1,5 +1,8 @@
 //! The file or directory on which a volume is mounted for a pod, and mounts at a place taken down again.
 
+use std::thread;
+use std::time::Duration;
+
 use kernel::storage::beneath::Place;
 use kernel::storage::mounts::{self, Detached};
 use rustix::fs::FileType;
@@ -8,6 +11,9 @@ use rustix::io::Errno;
 use super::own::Own;
 use super::sight::{self, Sight};
 use crate::error::Error;
+
+/// How long a busy mount is waited for between one try and the next, in milliseconds.
+const PAUSES: [u64; 6] = [1, 4, 16, 32, 64, 128];
 
 /// What a mount goes onto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +74,31 @@ pub(super) fn take_down(place: &Place, own: &Own) -> Result<(), Error> {
             return Err(foreign(place));
         }
         drop(mounted);
-        if !mounts::unmount(place)? {
+        if !unmount(place)? {
             break;
         }
     }
     Ok(())
+}
+
+/// Unmounts what is at a place. A look at its figures, or a program that is just being started, has it open for a moment;
+/// longer than a moment is the user's business.
+fn unmount(place: &Place) -> Result<bool, Error> {
+    for pause in PAUSES {
+        match mounts::unmount(place) {
+            Err(error) if error.errno() == Errno::BUSY => {
+                thread::sleep(Duration::from_millis(pause))
+            }
+            unmounted => return Ok(unmounted?),
+        }
+    }
+    mounts::unmount(place).map_err(|error| match error.errno() {
+        Errno::BUSY => Error::Unready(format!(
+            "{} is in use by a process on this node, end it",
+            place.path().display()
+        )),
+        _ => error.into(),
+    })
 }
 
 /// Removes a target on which nothing is mounted. What holds anything is not ours to remove (K-10).

@@ -15,7 +15,7 @@ use csi_hostpath::access::{Filesystem, Mode};
 use csi_hostpath::error::Error;
 use csi_hostpath::record::Kind;
 use csi_hostpath::store::Change;
-use node::{Made, is_mount, mounted, on_a_node, raw, run};
+use node::{Made, is_mount, mounted, on_a_node, on_a_node_with_btrfs, raw, run};
 use tonic::Code;
 
 const MANY: Mode = Mode::SingleNodeMultiWriter;
@@ -102,6 +102,31 @@ fn a_directory_is_mounted_itself() {
         volume.unstage(&staging).unwrap();
         volume.stage(&staging).unwrap();
         assert!(staging.join("program").exists());
+        volume.unstage(&staging).unwrap();
+    });
+}
+
+#[test]
+fn a_directory_on_btrfs_has_its_quota() {
+    on_a_node_with_btrfs(|node| {
+        let volume = node.create(Kind::Directory, 32, &mounted(None, MANY, &[]));
+        let (staging, target) = (node.staging(), node.path("target"));
+        volume.stage(&staging).unwrap();
+        volume.publish(&staging, &target, false).unwrap();
+        let stats = volume.stats(&target).unwrap();
+        assert_eq!((stats.bytes.total, stats.measured), (32 << 20, true));
+        let written = fs::write(target.join("large"), vec![1; 48 << 20]);
+        assert_eq!(
+            written.unwrap_err().kind(),
+            std::io::ErrorKind::QuotaExceeded
+        );
+        assert_eq!(volume.expand(&target, 64).unwrap(), 64 << 20);
+        fs::write(target.join("large"), vec![1; 48 << 20]).unwrap();
+        rustix::fs::syncfs(fs::File::open(&target).unwrap()).unwrap();
+        let stats = volume.stats(&target).unwrap();
+        assert_eq!(stats.bytes.total, 64 << 20);
+        assert!(stats.bytes.used >= 48 << 20, "{stats:?}");
+        volume.unpublish(&target).unwrap();
         volume.unstage(&staging).unwrap();
     });
 }
@@ -235,6 +260,22 @@ fn what_is_not_the_volume_is_left_alone() {
                 .publish(&staging, &link.join("below"), false)
                 .is_err()
         );
+        volume.unstage(&staging).unwrap();
+    });
+}
+
+#[test]
+fn what_is_in_use_is_waited_for_and_then_told() {
+    on_a_node(|node| {
+        let volume = ext4(node);
+        let staging = node.staging();
+        volume.stage(&staging).unwrap();
+        let open = fs::File::open(&staging).unwrap();
+        let error = volume.unstage(&staging).unwrap_err();
+        assert_eq!(error.code(), Code::FailedPrecondition);
+        assert!(error.to_string().contains("in use"), "{error}");
+        assert!(volume.record().staged.is_some());
+        drop(open);
         volume.unstage(&staging).unwrap();
     });
 }

@@ -24,14 +24,37 @@ pub struct Node {
     pub driver: Arc<Driver>,
 }
 
-/// Runs a test on a node of its own. Its mounts end with its thread, and so do the loop devices behind them.
+/// Runs a test on a node of its own, whose pool lies where temporary files do. Its mounts end with its thread, and so do
+/// the loop devices behind them.
 pub fn on_a_node(test: impl FnOnce(&Node) + Send + 'static) {
+    inside(|_| {}, test);
+}
+
+/// The same with a pool on btrfs.
+pub fn on_a_node_with_btrfs(test: impl FnOnce(&Node) + Send + 'static) {
+    let mount = |pool: &Path| {
+        let image = pool.with_file_name("pool");
+        let file = fs::File::create_new(&image).unwrap();
+        file.set_len(512 << 20).unwrap();
+        run("mkfs.btrfs", &["-q"], &image);
+        run("mount", &["-o", "loop", image.to_str().unwrap()], pool);
+    };
+    inside(mount, test);
+}
+
+fn inside(prepare: impl FnOnce(&Path) + Send + 'static, test: impl FnOnce(&Node) + Send + 'static) {
+    // Removed when the mounts in it are gone.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().to_owned();
     let thread = std::thread::spawn(move || {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace needs CAP_SYS_ADMIN");
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).expect("private mounts");
-        let node = Node::new(folder.path());
+        for name in ["state", "kubelet"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        prepare(&path.join("state"));
+        let node = Node::new(&path);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&node)));
         node.let_devices_go();
         if let Err(panic) = result {
@@ -45,9 +68,6 @@ pub fn on_a_node(test: impl FnOnce(&Node) + Send + 'static) {
 
 impl Node {
     fn new(folder: &Path) -> Self {
-        for name in ["state", "kubelet"] {
-            fs::create_dir(folder.join(name)).unwrap();
-        }
         let store = Store::open(&folder.join("state/state.redb")).unwrap();
         let pool = ("default".to_owned(), folder.join("state"), None);
         let settings = Settings {
@@ -136,11 +156,9 @@ impl Made {
     }
 
     pub fn unstage(&self, path: &Path) -> Result<(), Error> {
-        patiently(|| {
-            self.driver.unstage(&request::Unstage {
-                volume: Some(self.id.clone()),
-                path: path.to_owned(),
-            })
+        self.driver.unstage(&request::Unstage {
+            volume: Some(self.id.clone()),
+            path: path.to_owned(),
         })
     }
 
@@ -156,11 +174,9 @@ impl Made {
     }
 
     pub fn unpublish(&self, target: &Path) -> Result<(), Error> {
-        patiently(|| {
-            self.driver.unpublish(&request::Unpublish {
-                volume: Some(self.id.clone()),
-                target: target.to_owned(),
-            })
+        self.driver.unpublish(&request::Unpublish {
+            volume: Some(self.id.clone()),
+            target: target.to_owned(),
         })
     }
 
@@ -214,20 +230,6 @@ fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
         std::thread::yield_now();
     }
     is_so()
-}
-
-/// Repeats a call while the kernel says EBUSY, as the orchestrator does: a program that another test starts has a copy of
-/// our descriptors for a moment.
-fn patiently(mut call: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
-    let mut result = Ok(());
-    eventually(|| {
-        result = call();
-        let Err(Error::Kernel(error)) = &result else {
-            return true;
-        };
-        error.errno() != rustix::io::Errno::BUSY
-    });
-    result
 }
 
 pub fn mounted(filesystem: Option<Filesystem>, mode: Mode, flags: &[&str]) -> Capability {

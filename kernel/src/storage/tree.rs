@@ -24,9 +24,9 @@ pub fn remove(_parent: &Root, _name: &str) -> Result<(), Error> {
 
 /// Gives a tree to a group.
 pub fn chown_group(
-    _root: impl std::os::fd::AsFd,
-    _group: u32,
-    _at: &std::path::Path,
+    _directory: impl std::os::fd::AsFd,
+    _gid: u32,
+    _stop: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
     Err(Error::new("give a tree to a group", Errno::NOSYS))
 }
