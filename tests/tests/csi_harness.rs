@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use proto::csi::identity_server::{Identity, IdentityServer};
@@ -12,6 +14,7 @@ use proto::csi::*;
 use testkit::at_once;
 use testkit::csi::requests::*;
 use testkit::csi::{Client, Fingerprint, Leaks, Node, PoolDisk, PoolKind, Setup, Tree};
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Code, Request, Response, Status};
 
@@ -290,27 +293,41 @@ impl SnapshotMetadata for Stub {
     }
 }
 
-/// Serves a stub at `socket` of a node for as long as the node's test runs.
-fn serve(node: &Node, socket: &Path) {
-    let listener = node
-        .run(|| std::os::unix::net::UnixListener::bind(socket))
-        .unwrap();
+/// A server that can be ended.
+struct Server {
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Asks it to end, and waits until it has.
+    fn end(self) {
+        self.end.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+/// Serves a stub at `socket` of a node until it is ended or dropped.
+fn serve(node: &Node, socket: &Path) -> Server {
+    let listener = node.run(|| UnixListener::bind(socket)).unwrap();
     listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
+    let (end, ended) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+            .build();
+        runtime.unwrap().block_on(async {
             let listener = tokio::net::UnixListener::from_std(listener).unwrap();
-            tonic::transport::Server::builder()
+            let served = tonic::transport::Server::builder()
                 .add_service(IdentityServer::new(Stub))
                 .add_service(SnapshotMetadataServer::new(Stub))
-                .serve_with_incoming(UnixListenerStream::new(listener))
-                .await
-                .unwrap();
+                .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async {
+                    let _ = ended.await;
+                });
+            served.await.unwrap();
         });
     });
+    Server { end, thread }
 }
 
 #[test]
@@ -320,7 +337,7 @@ fn a_client_calls_with_a_deadline_and_keeps_what_it_is_told() {
     let client = Client::on(node.place(), &socket);
     let absent = client.probe(ProbeRequest {}).unwrap_err();
     assert_eq!(absent.code(), Code::Unavailable);
-    serve(&node, &socket);
+    let _server = serve(&node, &socket);
     let info = client.get_plugin_info(GetPluginInfoRequest {}).unwrap();
     assert_eq!(info.name, "stub");
     let unwell = client.probe(ProbeRequest {}).unwrap_err();
@@ -341,7 +358,7 @@ fn a_client_calls_with_a_deadline_and_keeps_what_it_is_told() {
 fn a_stream_keeps_its_messages_and_its_end() {
     let node = Node::new();
     let socket = node.root().join("csi.sock");
-    serve(&node, &socket);
+    let _server = serve(&node, &socket);
     let client = Client::on(node.place(), &socket);
     let torn = client.get_metadata_allocated(allocated("snap"));
     assert_eq!(torn.messages.len(), 2);
@@ -350,10 +367,28 @@ fn a_stream_keeps_its_messages_and_its_end() {
 }
 
 #[test]
+fn a_client_hears_that_its_server_ends() {
+    let node = Node::new();
+    let socket = node.root().join("csi.sock");
+    let end = serve(&node, &socket);
+    let client = Client::on(node.place(), &socket);
+    client.get_plugin_info(GetPluginInfoRequest {}).unwrap();
+    let told = std::time::Instant::now();
+    // The server waits for its clients to hang up.
+    end.end();
+    assert!(
+        told.elapsed() < Duration::from_secs(5),
+        "the client does not listen"
+    );
+    let gone = client.get_plugin_info(GetPluginInfoRequest {}).unwrap_err();
+    assert_eq!(gone.code(), Code::Unavailable);
+}
+
+#[test]
 fn clients_call_at_once() {
     let node = Node::new();
     let socket = node.root().join("csi.sock");
-    serve(&node, &socket);
+    let _server = serve(&node, &socket);
     let client = Client::on(node.place(), &socket);
     let clients = vec![client; 16];
     let names = at_once(&clients, |client| {

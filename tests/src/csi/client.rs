@@ -1,7 +1,7 @@
 //! Every call of CSI and of kubelet's plugin registration, blocking.
 
+use super::connection::Connection;
 use crate::place::Place;
-use hyper_util::rt::TokioIo;
 use proto::csi::controller_client::ControllerClient;
 use proto::csi::group_controller_client::GroupControllerClient;
 use proto::csi::identity_client::IdentityClient;
@@ -12,14 +12,10 @@ use proto::registration::registration_client::RegistrationClient;
 use proto::registration::{
     InfoRequest, PluginInfo, RegistrationStatus, RegistrationStatusResponse,
 };
-use std::fmt;
 use std::future::Future;
-use std::io;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// How long a call may take, unless said otherwise. Kubelet's patience.
@@ -55,43 +51,27 @@ impl<T> Collected<T> {
 
 /// A caller with a connection of its own. It connects with the first call, and again when the driver was restarted. A clone
 /// has a connection of its own as well, for another thread.
+#[derive(Debug, Clone)]
 pub struct Client {
-    place: Option<Place>,
-    socket: PathBuf,
+    connection: Connection,
     deadline: Duration,
-    runtime: Runtime,
-    channel: Channel,
 }
 
 impl Client {
     /// A caller of the driver at a unix socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self::from(None, socket.into())
+        Self::over(Connection::new(None, socket.into()))
     }
 
     /// A caller of the driver at a unix socket of another place.
     pub fn on(place: &Place, socket: impl Into<PathBuf>) -> Self {
-        Self::from(Some(place.clone()), socket.into())
+        Self::over(Connection::new(Some(place.clone()), socket.into()))
     }
 
-    fn from(place: Option<Place>, socket: PathBuf) -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("make a runtime");
-        let channel = {
-            let _inside = runtime.enter();
-            let (place, socket) = (place.clone(), socket.clone());
-            let connect = tower::service_fn(move |_: Uri| {
-                let stream = connect(place.as_ref(), &socket);
-                async move { tokio::net::UnixStream::from_std(stream?).map(TokioIo::new) }
-            });
-            Endpoint::from_static("http://driver").connect_with_connector_lazy(connect)
-        };
+    const fn over(connection: Connection) -> Self {
         Self {
-            place,
-            socket,
+            connection,
             deadline: DEADLINE,
-            runtime,
-            channel,
         }
     }
 
@@ -111,15 +91,17 @@ impl Client {
         F: Future<Output = Result<Response<R>, Status>>,
     {
         let started = Instant::now();
-        let rpc = rpc(self.channel.clone(), self.request(request));
-        self.runtime.block_on(rpc).map_or_else(
+        let rpc = rpc(self.connection.channel(), self.request(request));
+        match self.connection.run(rpc) {
+            Ok(response) => Ok(response.into_inner()),
             // tonic calls it cancelled when time is up.
-            |status| match status.code() {
-                Code::Cancelled if started.elapsed() >= self.deadline => Err(late()),
-                _ => Err(status),
-            },
-            |response| Ok(response.into_inner()),
-        )
+            Err(status)
+                if status.code() == Code::Cancelled && started.elapsed() >= self.deadline =>
+            {
+                Err(late())
+            }
+            Err(status) => Err(status),
+        }
     }
 
     fn collect<Q, R, F>(
@@ -130,7 +112,7 @@ impl Client {
     where
         F: Future<Output = Result<Response<Streaming<R>>, Status>>,
     {
-        let rpc = rpc(self.channel.clone(), self.request(request));
+        let rpc = rpc(self.connection.channel(), self.request(request));
         let mut messages = Vec::new();
         let all = async {
             let mut stream = rpc.await?.into_inner();
@@ -139,10 +121,10 @@ impl Client {
             }
             Ok(())
         };
-        let end = self
-            .runtime
-            .block_on(async { tokio::time::timeout(self.deadline, all).await })
-            .unwrap_or_else(|_| Err(late()));
+        let end = self.connection.run(async {
+            let timely = tokio::time::timeout(self.deadline, all).await;
+            timely.unwrap_or_else(|_| Err(late()))
+        });
         Collected { messages, end }
     }
 
@@ -152,30 +134,6 @@ impl Client {
         request.set_timeout(self.deadline);
         request
     }
-}
-
-impl Clone for Client {
-    fn clone(&self) -> Self {
-        Self::from(self.place.clone(), self.socket.clone()).within(self.deadline)
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("socket", &self.socket)
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
-    }
-}
-
-fn connect(place: Option<&Place>, socket: &Path) -> io::Result<UnixStream> {
-    let stream = match place {
-        Some(place) => place.run(|| UnixStream::connect(socket)),
-        None => UnixStream::connect(socket),
-    }?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
 }
 
 fn late() -> Status {

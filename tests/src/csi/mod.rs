@@ -23,6 +23,7 @@
 //! * [`Scene`]: the usual beginning, all of it on one node.
 
 mod client;
+mod connection;
 mod driver;
 mod fingerprint;
 mod kubelet;
