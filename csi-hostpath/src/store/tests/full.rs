@@ -56,7 +56,7 @@ fn a_full_filesystem_refuses_what_is_new_and_nothing_else() {
     assert_eq!(refused, Error::Full { path: path.clone() });
     assert_eq!(refused.code(), Code::ResourceExhausted);
 
-    assert_eq!(store.promised("default").unwrap().volumes, count.into());
+    assert_eq!(store.promised("default").unwrap().volumes, u64::from(count));
     assert_eq!(store.volume(&volume(0).id), Ok(Some(volume(0))));
     assert_eq!(store.volume(&volume(count).id), Ok(None));
     for number in 0..count {
