@@ -4,7 +4,9 @@
 
 pub(super) mod btrfs;
 pub(super) mod clone;
+pub(super) mod extents;
 pub(super) mod freeze;
+pub(super) mod grow;
 pub(super) mod loopdev;
 pub(super) mod mounts;
 pub(super) mod project;
