@@ -13,8 +13,8 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How much is copied between two questions whether to go on, and how much of the copy may wait to be written: others
-/// who sync a file wait for it, too.
-const CHUNK: u64 = 4 << 20;
+/// who sync a file wait for it, too. More is no faster.
+const CHUNK: u64 = 1 << 20;
 
 /// Gives `to`, which is empty and open for writing, the content of `from` by sharing its blocks (FICLONE). `false`: the
 /// filesystem cannot, or the two files are on different ones.
@@ -45,7 +45,7 @@ pub fn can_reflink(directory: impl AsFd) -> bool {
 /// Gives `to` the content of `from` and nothing else, and has it on disk before it returns. Holes stay holes, and so does
 /// space that was set aside and never written. Moves the offset of `from`.
 ///
-/// `go_on` is told after each few megabytes how many bytes have been copied; when it says no, the error is ECANCELED and
+/// `go_on` is told after each megabyte at most how many bytes have been copied; when it says no, the error is ECANCELED and
 /// `to` has a part. The copy does not stay in memory, and little of it waits to be written at any time.
 pub fn copy_sparse(
     from: impl AsFd,
@@ -56,7 +56,7 @@ pub fn copy_sparse(
     fdatasync(to).map_err(|errno| Error::new("write out a file's copy", errno))
 }
 
-/// [`copy_sparse`], without waiting for the last of it to be on disk.
+/// [`copy_sparse`], without waiting for the last of it to be on disk; it is on its way.
 pub(super) fn copy_data(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
@@ -79,7 +79,7 @@ pub(super) fn copy_data(
             .segment(segment)
             .map_err(|errno| Error::new(format!("copy a file's data from byte {start}"), errno))?;
     }
-    Ok(())
+    copying.pending.begin(to).map_err(refused)
 }
 
 /// Makes `to` one hole of the length of `from`, which is the result.
@@ -163,6 +163,14 @@ impl Pending {
         }
     }
 
+    /// Has what was copied last written.
+    fn begin(&mut self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        match std::mem::take(&mut self.bytes) {
+            0 => Ok(()),
+            _ => begin_writing(file, &self.filling),
+        }
+    }
+
     /// Takes note of a range that was copied, which lies after all others.
     fn add(&mut self, file: BorrowedFd<'_>, copied: Range<u64>) -> Result<(), Errno> {
         if self.bytes == 0 {
@@ -173,8 +181,7 @@ impl Pending {
         if self.bytes < CHUNK {
             return Ok(());
         }
-        self.bytes = 0;
-        begin_writing(file, &self.filling)?;
+        self.begin(file)?;
         if let Some(writing) = self.writing.replace(self.filling.clone()) {
             finish_writing(file, &writing)?;
             // Written out, it would only push out of memory what others need.

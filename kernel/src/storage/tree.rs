@@ -1,32 +1,20 @@
-//! Trees of files. To be written.
+//! Whole directory trees: copied, removed, given to a group.
+//!
+//! What is in a tree was put there by strangers, who may be at it still. Only names in open directories are looked up, no
+//! link is followed and no mount entered. Depth has no limit: there is no recursion, no path longer than a name is given to
+//! the kernel, and the number of open descriptors is the same at any depth.
 
-use std::os::fd::BorrowedFd;
+mod copy;
+mod group;
+mod metadata;
+mod place;
+mod remove;
+mod walk;
 
-use rustix::io::Errno;
+pub use copy::copy;
+pub use group::chown_group;
+pub use remove::remove;
 
-use super::Error;
-use super::beneath::Root;
-
-/// Copies a tree.
-pub fn copy(
-    _from: BorrowedFd<'_>,
-    _to: BorrowedFd<'_>,
-    _reflink: bool,
-    _stop: &dyn Fn() -> bool,
-) -> Result<(), Error> {
-    Err(Error::new("copy a tree", Errno::NOSYS))
-}
-
-/// Removes a tree.
-pub fn remove(_parent: &Root, _name: &str) -> Result<(), Error> {
-    Err(Error::new("remove a tree", Errno::NOSYS))
-}
-
-/// Gives a tree to a group.
-pub fn chown_group(
-    _directory: impl std::os::fd::AsFd,
-    _gid: u32,
-    _stop: &dyn Fn() -> bool,
-) -> Result<(), Error> {
-    Err(Error::new("give a tree to a group", Errno::NOSYS))
-}
+#[cfg(test)]
+#[path = "tests/tree.rs"]
+mod tests;
