@@ -1,6 +1,7 @@
 //! A second file with the same content: sharing its blocks where the filesystem can, else by copying what is data.
 
 use super::Error;
+use super::extents;
 use super::segments::Segments;
 use super::sys::clone::{begin_writing, finish_writing};
 use rustix::fs::{
@@ -43,7 +44,7 @@ pub fn can_reflink(directory: impl AsFd) -> bool {
 }
 
 /// Gives `to` the content of `from` and nothing else, and has it on disk before it returns. Holes stay holes, and so does
-/// space that was set aside and never written. Moves the offset of `from`.
+/// space that was set aside and never written. May move the offset of `from`.
 ///
 /// `go_on` is told after each megabyte at most how many bytes have been copied; when it says no, the error is ECANCELED and
 /// `to` has a part. The copy does not stay in memory, and little of it waits to be written at any time.
@@ -72,8 +73,7 @@ pub(super) fn copy_data(
         buffer: None,
         pending: Pending::new(),
     };
-    for segment in Segments::of(from, size) {
-        let segment = segment.map_err(refused)?;
+    for segment in data(from, size)? {
         let start = segment.start;
         copying
             .segment(segment)
@@ -88,6 +88,22 @@ fn prepare(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<u64, Errno> {
     ftruncate(to, 0)?;
     ftruncate(to, size)?;
     Ok(size)
+}
+
+/// What has to be copied. Extents tell what was set aside and never written from data; looking for holes does not while
+/// it is in memory because somebody has read it.
+fn data(from: BorrowedFd<'_>, size: u64) -> Result<Vec<Range<u64>>, Error> {
+    match extents::of(from) {
+        Ok(extents) => Ok(extents::allocated(&extents, size)
+            .into_iter()
+            .map(|(offset, length)| offset..offset + length)
+            .collect()),
+        Err(error) if matches!(error.errno(), Errno::OPNOTSUPP | Errno::NOTTY) => {
+            let segments: Result<_, _> = Segments::of(from, size).collect();
+            segments.map_err(|errno| Error::new("find a file's data", errno))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A copy being made.
