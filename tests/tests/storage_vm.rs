@@ -1,22 +1,28 @@
 //! What `kernel::storage` does on kernels that can more than the one that the tests run on, or are older: project quotas,
-//! and btrfs as of Linux 6.1.
+//! growth of a mounted ext4, which wants CAP_SYS_RESOURCE, and btrfs as of Linux 6.1; and the driver there.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test says what is wrong by panicking"
 )]
 
-use kernel::storage::loopdev::{self, Options};
+use kernel::storage::loopdev::{self, Device, Options};
 use kernel::storage::mounts::new_filesystem;
-use kernel::storage::{btrfs, project};
+use kernel::storage::{btrfs, filesystem, grow, project};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use testkit::csi::requests::*;
+use testkit::csi::{PoolKind, Pv, Scene};
 use testkit::eventually;
-use testkit::vm::STORAGE;
+use testkit::vm::{Equipment, STORAGE};
 
+const MACHINE: Equipment = Equipment {
+    executables: &["csi-hostpath"],
+    ..STORAGE
+};
 const MIB: u64 = 1 << 20;
 /// What a full project may leave unused, and what a directory itself takes.
 const SLACK: u64 = 64 << 10;
@@ -26,6 +32,8 @@ const NOBODY: u32 = 65_534;
 struct Scratch {
     root: File,
     point: PathBuf,
+    image: PathBuf,
+    device: Device,
     _folder: tempfile::TempDir,
 }
 
@@ -55,6 +63,8 @@ impl Scratch {
         Self {
             root: File::open(&point).unwrap(),
             point,
+            image,
+            device,
             _folder: folder,
         }
     }
@@ -128,7 +138,7 @@ fn about(bytes: u64, mib: u64) -> bool {
 
 #[test]
 fn a_project_is_stopped_at_its_limit_which_can_grow_and_go() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         for scratch in Scratch::with_project_quotas() {
             assert!(project::enforced(&scratch.root, &scratch.point).unwrap());
             let (path, project) = scratch.project("volume");
@@ -152,7 +162,7 @@ fn a_project_is_stopped_at_its_limit_which_can_grow_and_go() {
 
 #[test]
 fn limits_are_whole_kib_and_never_none() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         for scratch in Scratch::with_project_quotas() {
             let (path, project) = scratch.project("volume");
             for (asked, kib) in [(0, 4), (1, 4), (4 << 10, 4), ((8 << 10) - 1, 8)] {
@@ -167,7 +177,7 @@ fn limits_are_whole_kib_and_never_none() {
 
 #[test]
 fn all_that_is_copied_into_a_directory_belongs_to_its_project() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         for scratch in Scratch::with_project_quotas() {
             let (source, first) = scratch.project("source");
             fs::create_dir_all(source.join("a/b/c")).unwrap();
@@ -200,7 +210,7 @@ fn all_that_is_copied_into_a_directory_belongs_to_its_project() {
 
 #[test]
 fn nothing_is_left_of_a_removed_project() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         for scratch in Scratch::with_project_quotas() {
             let (path, project) = scratch.project("volume");
             scratch.limit(project, Some(8 * MIB));
@@ -224,7 +234,7 @@ fn nothing_is_left_of_a_removed_project() {
 
 #[test]
 fn without_prjquota_nothing_is_enforced() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         for kind in ["ext4", "xfs", "btrfs"] {
             let scratch = Scratch::new(kind, &[]);
             assert!(!project::enforced(&scratch.root, &scratch.point).unwrap());
@@ -238,7 +248,7 @@ fn without_prjquota_nothing_is_enforced() {
 
 #[test]
 fn an_older_btrfs_limits_counts_and_removes_as_well() {
-    STORAGE.where_able(false, || {
+    MACHINE.where_able(false, || {
         let scratch = Scratch::new("btrfs", &[]);
         let (root, point) = (&scratch.root, &scratch.point);
         btrfs::create_subvolume(root, point, "volume").unwrap();
@@ -275,5 +285,45 @@ fn an_older_btrfs_limits_counts_and_removes_as_well() {
         assert_eq!(fs::read_dir(point).unwrap().count(), 0);
         let own = btrfs::usage(root, point).unwrap();
         assert_eq!(own.limit, None);
+    });
+}
+
+#[test]
+fn a_mounted_ext4_grows_by_those_who_may() {
+    MACHINE.where_able(false, || {
+        let scratch = Scratch::new("ext4", &[("prjquota", None)]);
+        let image = File::options().write(true).open(&scratch.image).unwrap();
+        image.set_len(640 * MIB).unwrap();
+        scratch.device.refresh_size().unwrap();
+        let size = || {
+            let stat = filesystem::of(&scratch.root, &scratch.point).unwrap();
+            stat.space.total
+        };
+        let before = size();
+        for _ in 0..2 {
+            let grown = grow::ext4_online(&scratch.root, 640 * MIB).unwrap();
+            assert_eq!(grown, grow::Online::Grown);
+            assert!(size() > 2 * before - 16 * MIB, "{before} became {}", size());
+        }
+    });
+}
+
+#[test]
+fn the_driver_serves_on_this_kernel() {
+    MACHINE.where_able(false, || {
+        for kind in [PoolKind::Xfs, PoolKind::Btrfs] {
+            let scene = Scene::on(kind);
+            let leaks = scene.leaks();
+            let wanted = create_volume("pvc-1").size(64 << 20);
+            let made = scene.client.create_volume(wanted).unwrap();
+            let pv = Pv::of("pv-1", &made.volume.unwrap());
+            let path = scene.kubelet.publish(&pv, "pod-1").unwrap();
+            scene.node.write(path.join("file"), "hello");
+            scene.kubelet.unpublish(&pv, "pod-1").unwrap();
+            scene.kubelet.unstage(&pv).unwrap();
+            let gone = delete_volume(&pv.volume.volume_id);
+            scene.client.delete_volume(gone).unwrap();
+            leaks.assert_none();
+        }
     });
 }

@@ -39,7 +39,8 @@ pub const NETWORK: Equipment = Equipment {
     memory: 512,
 };
 
-/// For filesystems in images, with quotas.
+/// For filesystems in images, with quotas, and for what the harness of storage drivers runs. A driver to be tested there
+/// comes as `Equipment { executables: &["csi-hostpath"], ..STORAGE }`.
 pub const STORAGE: Equipment = Equipment {
     modules: &[
         "loop",
@@ -57,6 +58,16 @@ pub const STORAGE: Equipment = Equipment {
         ("mkfs.xfs", "xfsprogs"),
         ("mkfs.btrfs", "btrfs-progs"),
         ("btrfstune", "btrfs-progs"),
+        ("ip", "iproute2"),
+        ("mkdir", "coreutils"),
+        ("rmdir", "coreutils"),
+        ("stat", "coreutils"),
+        ("sync", "coreutils"),
+        ("fsfreeze", "util-linux"),
+        ("losetup", "mount"),
+        ("mount", "mount"),
+        ("setpriv", "util-linux"),
+        ("umount", "mount"),
     ],
     executables: &[],
     memory: 1024,
