@@ -9,11 +9,14 @@ mod node;
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
-use csi_hostpath::access::{Filesystem, Mode};
+use csi_hostpath::access::{Access, Filesystem, Mode};
 use csi_hostpath::error::Error;
+use csi_hostpath::id::VolumeId;
 use csi_hostpath::record::Kind;
+use csi_hostpath::request;
 use csi_hostpath::store::Change;
 use node::{Made, is_mount, mounted, on_a_node, on_a_node_with_btrfs, raw, run};
 use tonic::Code;
@@ -337,6 +340,85 @@ fn what_fails_leaves_nothing() {
             code(volume.stage(&node.path("missing"))),
             Code::FailedPrecondition
         );
+    });
+}
+
+#[test]
+fn k_13_an_inline_volume_lives_as_long_as_its_pod() {
+    on_a_node(|node| {
+        let id = VolumeId::parse(&format!("csi-{}", "a".repeat(64))).unwrap();
+        let target = node.path("target");
+        let publish = |flags: &[&str]| {
+            node.driver.publish(&request::Publish {
+                volume: id.clone(),
+                staging: None,
+                target: target.clone(),
+                capability: mounted(Some(Filesystem::Ext4), MANY, flags),
+                readonly: false,
+                ephemeral: Some(request::Ephemeral {
+                    size: Some(16 << 20),
+                    class: Default::default(),
+                    parameters: Default::default(),
+                }),
+            })
+        };
+        assert!(publish(&["no_such_option"]).is_err());
+        assert!(
+            node.driver.volume(&id).is_err(),
+            "what fails leaves nothing"
+        );
+        assert!(!target.exists());
+        publish(&[]).unwrap();
+        publish(&[]).unwrap();
+        fs::write(target.join("file"), "x").unwrap();
+        let made = Made {
+            id: id.clone(),
+            capability: mounted(None, MANY, &[]),
+            driver: node.driver.clone(),
+        };
+        made.unpublish(&target).unwrap();
+        assert!(!target.exists());
+        assert!(node.driver.volume(&id).is_err());
+        assert!(made.has_devices(0));
+        made.unpublish(&target).unwrap();
+    });
+}
+
+#[test]
+fn a_filesystem_grows_with_its_volume() {
+    on_a_node(|node| {
+        let volume = node.create(Kind::Image, 300, &mounted(Some(Filesystem::Xfs), MANY, &[]));
+        let (staging, target) = (node.staging(), node.path("target"));
+        volume.stage(&staging).unwrap();
+        volume.publish(&staging, &target, true).unwrap();
+        let before = volume.stats(&target).unwrap().bytes.total;
+        assert_eq!(volume.expand(&target, 400).unwrap(), 400 << 20);
+        let grown = volume.stats(&target).unwrap().bytes.total - before;
+        assert!(grown > 90 << 20, "{grown}");
+        let record = volume.record();
+        assert_eq!((record.backing, record.filled), (400 << 20, 400 << 20));
+        assert_eq!(
+            code(volume.expand(Path::new("/nowhere"), 400)),
+            Code::NotFound
+        );
+        volume.unpublish(&target).unwrap();
+        volume.unstage(&staging).unwrap();
+    });
+}
+
+#[test]
+fn a_group_gets_what_it_is_given() {
+    on_a_node(|node| {
+        let mut volume = ext4(node);
+        let (staging, target) = (node.staging(), node.path("target"));
+        volume.stage(&staging).unwrap();
+        if let Access::Mount(options) = &mut volume.capability.access {
+            options.group = Some(4242);
+        }
+        volume.publish(&staging, &target, false).unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().gid(), 4242);
+        volume.unpublish(&target).unwrap();
+        volume.unstage(&staging).unwrap();
     });
 }
 
