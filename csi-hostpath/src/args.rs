@@ -12,9 +12,10 @@ use crate::quantity;
 ///
 /// Every flag can also be given by environment, as HAWSER_ and the flag's name in capitals with underscores:
 /// HAWSER_MAX_VOLUME_SIZE for --max-volume-size. The one exception is CSI_ENDPOINT, whose name CSI prescribes. A flag wins
-/// over the environment. Lists are separated by commas. Sizes are written as Kubernetes writes them: 500Mi, 1.5Gi, 10G.
+/// over the environment, and over the same flag before it. Lists are separated by commas. Sizes are written as Kubernetes
+/// writes them: 500Mi, 1.5Gi, 10G.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_override_self = true)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Args {
     /// The driver's name: of the CSIDriver object, and what a StorageClass calls its provisioner.

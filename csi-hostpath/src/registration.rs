@@ -44,19 +44,14 @@ pub enum Standing {
 /// Keeps the driver registered until dropped.
 pub async fn keep(registration: Registration, standing: watch::Sender<Standing>) {
     let mut pause = RETRY;
+    standing.send_replace(Standing::Waiting);
     loop {
         let began = Instant::now();
-        standing.send_if_modified(|standing| {
-            // A refusal is shown until kubelet says otherwise.
-            let is_new = *standing == Standing::Registered;
-            if is_new {
-                *standing = Standing::Waiting;
-            }
-            is_new
-        });
         match serve(&registration, &standing).await {
             End::Vanished => {
                 warn!(socket = %registration.socket.display(), "registration socket is gone, making it again");
+                // Only kubelet removes it, when it starts anew.
+                standing.send_replace(Standing::Waiting);
                 pause = RETRY;
                 continue;
             }

@@ -10,10 +10,11 @@ use proto::csi::group_controller_server::GroupControllerServer;
 use proto::csi::identity_server::IdentityServer;
 use proto::csi::node_server::NodeServer;
 use proto::csi::snapshot_metadata_server::SnapshotMetadataServer;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::{task, time};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::server::NamedService;
@@ -87,75 +88,99 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn serve(config: Config, driver: Arc<Driver>) -> Result<(), String> {
-    let stop = Stop::new().map_err(|error| format!("signals: {error}"))?;
-    let (standing, stands) = watch::channel(Standing::Off);
-    let (recovered, has_recovered) = watch::channel(false);
-    let health = Health::new(has_recovered.clone(), places(&config)?);
-    let metrics = Metrics::new(Arc::clone(&driver), stands.clone());
-    let calls = Calls::new(Arc::clone(&driver), metrics.clone(), has_recovered);
+/// What callers come in by.
+struct Doors {
+    socket: Socket,
+    csi: UnixListener,
+    http: Option<TcpListener>,
+}
 
-    let socket = Socket::bind(&config.endpoint)?;
-    let listener = socket.listener().and_then(UnixListener::from_std);
-    let listener = listener.map_err(|error| format!("{}: {error}", config.endpoint.display()))?;
-    if let Some(address) = &config.http {
-        let pages = Pages {
-            health: health.clone(),
-            metrics,
-            standing: stands,
+impl Doors {
+    async fn open(config: &Config) -> Result<Self, String> {
+        let socket = Socket::bind(&config.endpoint)?;
+        let csi = socket.listener().and_then(UnixListener::from_std);
+        let csi = csi.map_err(|error| format!("{}: {error}", config.endpoint.display()))?;
+        let http = match &config.http {
+            Some(address) => Some(http::listen(address).await?),
+            None => None,
         };
-        task::spawn(http::serve(http::listen(address).await?, pages));
-    }
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        driver = config.settings.name,
-        node = config.settings.node,
-        endpoint = %config.endpoint.display(),
-        "listening"
-    );
-
-    let (ended, ends) = watch::channel(false);
-    let serving = Server::builder()
-        .add_routes(routes(config.mode, &calls, health)?)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), until(ends.clone()));
-    let recovery = task::spawn_blocking({
-        let driver = Arc::clone(&driver);
-        move || recover(&driver)
-    });
-    let registering = config.registration.map(|registration| {
-        standing.send_replace(Standing::Waiting);
-        task::spawn(registration::keep(registration, standing))
-    });
-    let telling = async {
-        stop.told().await;
-        info!("ending, calls in flight may finish");
-        // Kubelet is told first, by the socket that goes.
-        if let Some(registering) = &registering {
-            registering.abort();
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            driver = config.settings.name,
+            node = config.settings.node,
+            endpoint = %config.endpoint.display(),
+            "listening"
+        );
+        if let Some(Ok(address)) = http.as_ref().map(TcpListener::local_addr) {
+            info!(%address, "serving HTTP");
         }
-        driver.stopping.store(true, Ordering::Relaxed);
-        ended.send_replace(true);
-        time::sleep(FINISH).await;
-        warn!("calls still in flight after {FINISH:?}, not waiting for them");
-    };
-    let recovering = async {
-        match recovery.await {
-            Ok(Ok(())) => {
-                recovered.send_replace(true);
-                std::future::pending().await
-            }
-            Ok(Err(error)) => format!("recovery: {error}"),
-            Err(error) => format!("recovery: {error}"),
-        }
-    };
-    tokio::select! {
-        outcome = serving => outcome.map_err(|error| format!("{}: {error}", config.endpoint.display())),
-        () = telling => Ok(()),
-        error = recovering => Err(error),
+        Ok(Self { socket, csi, http })
     }
 }
 
-async fn until(mut ends: watch::Receiver<bool>) {
+async fn serve(config: Config, driver: Arc<Driver>) -> Result<(), String> {
+    let stop = Stop::new().map_err(|error| format!("signals: {error}"))?;
+    let places = places(&config)?;
+    let Doors { socket, csi, http } = Doors::open(&config).await?;
+    let (recovered, has_recovered) = watch::channel(false);
+    let (standing, stands) = watch::channel(Standing::Off);
+    let (end, ends) = watch::channel(false);
+    let health = Health::new(has_recovered.clone(), places);
+    let metrics = Metrics::new(Arc::clone(&driver), stands.clone());
+    let calls = Calls::new(Arc::clone(&driver), metrics.clone(), has_recovered);
+
+    let answering = Server::builder()
+        .add_routes(routes(config.mode, &calls, health.clone())?)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(csi), ended(ends));
+    if let Some(listener) = http {
+        let pages = Pages {
+            health,
+            metrics,
+            standing: stands,
+        };
+        task::spawn(http::serve(listener, pages));
+    }
+    let registering = config
+        .registration
+        .map(|registration| task::spawn(registration::keep(registration, standing)));
+    let outcome = tokio::select! {
+        outcome = answering => outcome.map_err(|error| format!("{}: {error}", config.endpoint.display())),
+        () = ending(stop, &driver, registering, end) => Ok(()),
+        Err(error) = recovering(Arc::clone(&driver), recovered) => Err(format!("recovery: {error}")),
+    };
+    drop(socket);
+    outcome
+}
+
+/// Finishes what a crash left, while the first calls come in.
+async fn recovering(driver: Arc<Driver>, recovered: watch::Sender<bool>) -> Result<(), Error> {
+    let outcome = task::spawn_blocking(move || recover(&driver)).await;
+    outcome.unwrap_or_else(|fault| Err(Error::Internal(fault.to_string())))?;
+    info!("recovered");
+    recovered.send_replace(true);
+    Ok(())
+}
+
+/// Waits for the signal to end, passes it on, and returns when calls in flight have had their time.
+async fn ending(
+    stop: Stop,
+    driver: &Driver,
+    registering: Option<JoinHandle<()>>,
+    end: watch::Sender<bool>,
+) {
+    stop.told().await;
+    info!("ending, calls in flight may finish");
+    // Kubelet is told by the socket that goes.
+    if let Some(registering) = registering {
+        registering.abort();
+    }
+    driver.stopping.store(true, Ordering::Relaxed);
+    end.send_replace(true);
+    time::sleep(FINISH).await;
+    warn!("calls are still in flight after {FINISH:?}, not waiting for them");
+}
+
+async fn ended(mut ends: watch::Receiver<bool>) {
     let _ = ends.wait_for(|ended| *ended).await;
 }
 

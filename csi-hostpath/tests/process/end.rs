@@ -1,0 +1,58 @@
+//! Ending: calls in flight finish, and nothing is left.
+
+use proto::csi::identity_client::IdentityClient;
+use proto::csi::{ProbeRequest, ProbeResponse};
+use rustix::process::Signal;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Request;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic_prost::ProstCodec;
+
+use super::running::{Home, call};
+
+#[test]
+fn both_signals_end_it_well_and_remove_its_sockets() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = Home::new();
+        let mut driver = home.start(&[]);
+        driver.says("waiting for kubelet");
+        call!(driver.caller(), IdentityClient, probe, ProbeRequest {}).unwrap();
+        driver.signal(signal);
+        let (status, log) = driver.end();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(!home.socket().exists() && !home.registration().exists());
+    }
+}
+
+#[test]
+fn a_call_in_flight_is_answered() {
+    let home = Home::new();
+    let mut driver = home.start(&[]);
+    let caller = driver.caller();
+    caller.runtime.block_on(async {
+        // The head of a call, whose request comes later.
+        let (request, body) = mpsc::channel(1);
+        let mut client = Grpc::new(caller.channel.clone());
+        client.ready().await.unwrap();
+        let answer = tokio::spawn(async move {
+            let path = PathAndQuery::from_static("/csi.v1.Identity/Probe");
+            let codec = ProstCodec::<ProbeRequest, ProbeResponse>::default();
+            let body = Request::new(ReceiverStream::new(body));
+            client.client_streaming(body, path, codec).await
+        });
+        // A second call on the connection is answered, so the first one's head has arrived.
+        let mut second = IdentityClient::new(caller.channel.clone());
+        tokio::task::yield_now().await;
+        second.probe(ProbeRequest {}).await.unwrap();
+        driver.signal(Signal::TERM);
+        driver.says("ending");
+        request.send(ProbeRequest {}).await.unwrap();
+        drop(request);
+        let answered = answer.await.unwrap().unwrap().into_inner();
+        assert!(answered.ready.is_some());
+    });
+    drop(caller);
+    assert_eq!(driver.end().0.code(), Some(0));
+}
