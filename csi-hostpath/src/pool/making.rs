@@ -1,5 +1,6 @@
 //! An object that is being made. Until it is whole and recorded it lies in `making`, and goes when it is dropped.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub struct Making<'pool> {
     pool: &'pool Pool,
     id: String,
     home: Root,
+    bound: Option<u64>,
+    project: Cell<Option<u32>>,
     undo: Undo<Folder>,
 }
 
@@ -59,8 +62,19 @@ impl<'pool> Making<'pool> {
             pool,
             id: id.to_owned(),
             home,
+            bound: None,
+            project: Cell::new(None),
             undo,
         })
+    }
+
+    /// Directories made from now on are limited to `size` bytes, if volumes of this `kind` are.
+    #[must_use]
+    pub fn bound_to(self, kind: Kind, size: u64) -> Self {
+        Self {
+            bound: (kind == Kind::Directory).then_some(size),
+            ..self
+        }
     }
 
     /// Whether it is made in `pool`, so that copies can share bytes.
@@ -106,8 +120,8 @@ impl<'pool> Making<'pool> {
         Ok(())
     }
 
-    /// A directory without content, limited to `size` bytes when `kind` is enforced. Returns its project, if it has one.
-    pub fn empty_data(&self, kind: Kind, size: u64) -> Result<Option<u32>, Error> {
+    /// A directory without content.
+    pub fn empty_data(&self) -> Result<(), Error> {
         if self.pool.has_subvolumes() {
             btrfs::create_subvolume(&self.home, self.home.path(), DATA)?;
             let data = self.data()?;
@@ -117,25 +131,25 @@ impl<'pool> Making<'pool> {
         } else {
             self.home.make_dir(DATA, 0o755)?;
         }
-        self.enforce(kind, size)
+        self.enforce()
     }
 
     /// A directory that shares the bytes of the subvolume `from` as they are at this moment.
     pub fn subvolume(&self, from: impl AsFd, writable: Writable) -> Result<(), Error> {
-        Ok(btrfs::snapshot(
+        btrfs::snapshot(
             from,
             &self.home,
             self.home.path(),
             DATA,
             writable == Writable::No,
-        )?)
+        )?;
+        self.enforce()
     }
 
     /// A directory with everything that `from` holds, which nobody may write meanwhile.
     pub fn copy_data(&self, from: impl AsFd, go_on: &dyn Fn() -> bool) -> Result<(), Error> {
-        if self.home.open_place(Path::new(DATA))?.is_none() {
-            self.empty_data(Kind::UnenforcedDirectory, 0)?;
-        }
+        // Limited before it is filled: a project counts only what is made in it.
+        self.empty_data()?;
         Ok(tree::copy(
             from.as_fd(),
             self.data()?.as_fd(),
@@ -144,22 +158,23 @@ impl<'pool> Making<'pool> {
         )?)
     }
 
-    /// Limits the directory to `size` bytes. Returns its project, if it has one.
-    pub fn enforce(&self, kind: Kind, size: u64) -> Result<Option<u32>, Error> {
-        if kind != Kind::Directory {
-            return Ok(None);
-        }
-        let data = self.data()?;
-        let project = match self.pool.enforcement {
-            Enforcement::ProjectQuota => {
-                let project = project::free_project(&data, self.home.path())?;
-                project::assign(&data, self.home.path(), project)?;
-                Some(project)
-            }
-            _ => None,
+    /// Limits the directory to what it is bound to.
+    fn enforce(&self) -> Result<(), Error> {
+        let Some(size) = self.bound else {
+            return Ok(());
         };
-        self.pool.limit(&data, project, size)?;
-        Ok(project)
+        let data = self.data()?;
+        if self.pool.enforcement == Enforcement::ProjectQuota {
+            let project = project::free_project(&data, self.home.path())?;
+            project::assign(&data, self.home.path(), project)?;
+            self.project.set(Some(project));
+        }
+        self.pool.limit(&data, self.project.get(), size)
+    }
+
+    /// The project that the directory counts under, where it has one.
+    pub const fn project(&self) -> Option<u32> {
+        self.project.get()
     }
 
     /// Makes everything durable that was made so far.

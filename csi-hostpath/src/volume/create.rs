@@ -86,14 +86,14 @@ impl Driver {
         let size = plan::size(wanted.range, shape, origin, self.settings.max_volume_size)?;
         let _room = pool.reserve(|| Ok(self.store.promised(pool.name())?), size)?;
 
-        let making = pool.make(id.as_str())?;
-        let project = match &content {
-            None => self.fill_empty(&making, shape, size)?,
+        let making = pool.make(id.as_str())?.bound_to(shape.kind, size);
+        match &content {
+            None => fill_empty(&making, shape, size)?,
             Some(content) => self.fill_from(&making, content, shape, size)?,
-        };
+        }
         making.settle()?;
 
-        let volume = record(&id, wanted, pool, shape, size, origin, project);
+        let volume = record(&id, wanted, pool, shape, size, origin, making.project());
         self.store.commit(vec![Change::PutVolume(volume.clone())])?;
         making.finish(Shelf::Volumes);
         Ok(volume)
@@ -140,42 +140,25 @@ impl Driver {
         self.pools.wanted(wanted.class.pool.as_deref().or(home))
     }
 
-    fn fill_empty(
-        &self,
-        making: &Making<'_>,
-        shape: Shape,
-        size: u64,
-    ) -> Result<Option<u32>, Error> {
-        if shape.kind.is_directory() {
-            return making.empty_data(shape.kind, size);
-        }
-        making.empty_image()?;
-        making.size_image(size, shape.thick)?;
-        if let Some(filesystem) = shape.filesystem {
-            tools::make(filesystem, &making.image_path())?;
-        }
-        Ok(None)
-    }
-
     fn fill_from(
         &self,
         making: &Making<'_>,
         content: &Content,
         shape: Shape,
         size: u64,
-    ) -> Result<Option<u32>, Error> {
+    ) -> Result<(), Error> {
         match &content.from {
             From::Snapshot(snapshot) => self.fill_from_snapshot(making, snapshot)?,
             From::Volume(volume) => self.fill_from_volume(making, volume)?,
         }
         if shape.kind.is_directory() {
-            return making.enforce(shape.kind, size);
+            return Ok(());
         }
         making.size_image(size, shape.thick)?;
         if shape.filesystem == Some(Filesystem::Btrfs) {
             tools::new_identity_btrfs(&making.image_path())?;
         }
-        Ok(None)
+        Ok(())
     }
 
     fn fill_from_snapshot(&self, making: &Making<'_>, snapshot: &Snapshot) -> Result<(), Error> {
@@ -203,6 +186,18 @@ impl Driver {
         }
         cut.end()
     }
+}
+
+fn fill_empty(making: &Making<'_>, shape: Shape, size: u64) -> Result<(), Error> {
+    if shape.kind.is_directory() {
+        return making.empty_data();
+    }
+    making.empty_image()?;
+    making.size_image(size, shape.thick)?;
+    if let Some(filesystem) = shape.filesystem {
+        tools::make(filesystem, &making.image_path())?;
+    }
+    Ok(())
 }
 
 fn record(
