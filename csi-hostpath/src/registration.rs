@@ -53,7 +53,6 @@ pub async fn keep(registration: Registration, standing: watch::Sender<Standing>)
                 // Only kubelet removes it, when it starts anew.
                 standing.send_replace(Standing::Waiting);
                 pause = RETRY;
-                continue;
             }
             End::Refused(why) => {
                 error!(why, "kubelet refused the registration, trying again");
@@ -122,12 +121,8 @@ fn listen(path: &Path) -> Result<(Socket, UnixListener), String> {
 }
 
 async fn vanished(socket: &Socket) {
-    let mut looks = time::interval(LOOK);
-    loop {
-        looks.tick().await;
-        if !socket.is_there() {
-            return;
-        }
+    while socket.is_there() {
+        time::sleep(LOOK).await;
     }
 }
 

@@ -1,7 +1,12 @@
 //! Ending: calls in flight finish, and nothing is left.
 
+use proto::csi::controller_client::ControllerClient;
 use proto::csi::identity_client::IdentityClient;
-use proto::csi::{ProbeRequest, ProbeResponse};
+use proto::csi::volume_capability::access_mode::Mode;
+use proto::csi::volume_capability::{AccessMode, AccessType, MountVolume};
+use proto::csi::{
+    CreateVolumeRequest, ListVolumesRequest, ProbeRequest, ProbeResponse, VolumeCapability,
+};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -55,4 +60,39 @@ fn a_call_in_flight_is_answered() {
     });
     drop(caller);
     assert_eq!(driver.end().0.code(), Some(0));
+}
+
+#[test]
+fn work_goes_on_when_the_caller_has_gone() {
+    let home = Home::new();
+    let mut driver = home.start(&["-v=debug"]);
+    let caller = driver.caller();
+    let request = CreateVolumeRequest {
+        name: "pvc-1".to_owned(),
+        volume_capabilities: vec![VolumeCapability {
+            access_type: Some(AccessType::Mount(MountVolume::default())),
+            access_mode: Some(AccessMode {
+                mode: Mode::SingleNodeWriter.into(),
+            }),
+        }],
+        ..Default::default()
+    };
+    caller.runtime.block_on(async {
+        let mut client = ControllerClient::new(caller.channel.clone());
+        let call = tokio::spawn(async move { client.create_volume(request).await });
+        // The call needs this thread until the driver has it.
+        while !driver.has_said("pvc-1") {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+    });
+    drop(caller);
+    driver.says("ends");
+    let volumes = call!(
+        driver.caller(),
+        ControllerClient,
+        list_volumes,
+        ListVolumesRequest::default()
+    );
+    assert_eq!(volumes.unwrap().entries.len(), 1);
 }

@@ -116,6 +116,15 @@ impl Running {
         }
     }
 
+    /// Whether one of the log lines that are there by now has `text`.
+    pub fn has_said(&mut self, text: &str) -> bool {
+        let mut lines = self.lines.try_iter();
+        lines.any(|line| {
+            self.log += &format!("{line}\n");
+            line.contains(text)
+        })
+    }
+
     pub fn pid(&self) -> i32 {
         self.child.id().try_into().unwrap()
     }
