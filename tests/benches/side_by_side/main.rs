@@ -23,6 +23,7 @@ mod process;
 mod record;
 mod report;
 mod rounds;
+mod series;
 
 use options::Options;
 use std::process::ExitCode;

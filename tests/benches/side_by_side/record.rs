@@ -1,6 +1,7 @@
 //! What was measured: for each operation and contender one series of numbers.
 
 use crate::contender::Contender;
+use crate::series::Series;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -109,9 +110,8 @@ impl Record {
 
     /// A series, when it was measured.
     pub fn series(&self, operation: Operation, contender: Contender) -> Option<Series> {
-        let mut sorted = self.series.get(&(operation, contender))?.clone();
-        sorted.sort_by(f64::total_cmp);
-        Some(Series { sorted })
+        let numbers = self.series.get(&(operation, contender))?;
+        Some(Series::of(numbers.clone()))
     }
 
     /// The median of a series, when it was measured.
@@ -137,32 +137,5 @@ impl Record {
             .collect();
         operations.dedup();
         operations
-    }
-}
-
-/// The numbers of one series, in order of size; there is at least one.
-#[derive(Debug)]
-pub struct Series {
-    sorted: Vec<f64>,
-}
-
-impl Series {
-    /// The number below which this share of the series lies, linearly between neighbours.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a position in a series of some hundred numbers"
-    )]
-    pub fn quantile(&self, share: f64) -> f64 {
-        let position = share * self.sorted.len().saturating_sub(1) as f64;
-        let at = |index: usize| self.sorted.get(index).copied().unwrap_or(f64::NAN);
-        let (low, high) = (at(position.floor() as usize), at(position.ceil() as usize));
-        low + (high - low) * position.fract()
-    }
-
-    /// How many.
-    pub const fn len(&self) -> usize {
-        self.sorted.len()
     }
 }

@@ -5,7 +5,8 @@ use crate::breakdown::{self, Breakdown};
 use crate::contender::Contender::{self, Hawser, Reference};
 use crate::machine;
 use crate::options::Options;
-use crate::record::{Operation, Record, Series};
+use crate::record::{Operation, Record};
+use crate::series::Series;
 
 const INTRODUCTION: &str = "\
 # Side by side
