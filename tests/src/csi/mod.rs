@@ -19,6 +19,7 @@
 //! * [`Driver`]: the driver under test as a process; [`Client`]: every call, blocking; [`requests`]: what to call with.
 //! * [`Kubelet`]: what kubelet does with a volume, at the paths that it uses.
 //! * [`Tree`]: a directory that is hard to copy, and [`Fingerprint`] to tell whether it was copied well.
+//! * [`Writer`]: a pod that never stops writing, and [`records`] to tell whether what was taken of it is of one moment.
 //! * [`Leaks`]: what is left behind.
 //! * [`Scene`]: the usual beginning, all of it on one node.
 
@@ -29,6 +30,7 @@ mod fingerprint;
 mod kubelet;
 mod leaks;
 mod node;
+mod objects;
 mod paths;
 mod pool;
 mod process;
@@ -37,6 +39,7 @@ pub mod requests;
 mod scene;
 mod scope;
 mod tree;
+mod writer;
 
 pub use client::{Client, Collected};
 pub use driver::{DRIVER, Driver, Setup};
@@ -49,3 +52,4 @@ pub use pv::Pv;
 pub use scene::Scene;
 pub use scope::{Loop, Mount, Scope};
 pub use tree::Tree;
+pub use writer::{Writer, records};

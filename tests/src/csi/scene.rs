@@ -19,6 +19,8 @@ pub struct Scene {
     pub driver: Driver,
     /// Where its volumes lie.
     pub pool: PoolDisk,
+    /// Where volumes of a class lie that asks for another pool.
+    pub other: Option<PoolDisk>,
     /// The machine.
     pub node: Node,
 }
@@ -31,7 +33,23 @@ impl Scene {
 
     /// A scene whose driver is started otherwise.
     pub fn with(kind: PoolKind, change: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::start(Node::new(), kind, None, change)
+    }
+
+    /// A scene whose driver has a further pool `other`, so many bytes large.
+    pub fn with_other(kind: PoolKind, other: PoolKind, size: u64) -> Self {
         let node = Node::new();
+        let other = PoolDisk::named(&node, "other", other, size);
+        let flag = format!("other={}", other.path().display());
+        Self::start(node, kind, Some(other), |setup| setup.flag("pool", &flag))
+    }
+
+    fn start(
+        node: Node,
+        kind: PoolKind,
+        other: Option<PoolDisk>,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
         let pool = PoolDisk::new(&node, kind, 4 * GIB.unsigned_abs());
         let driver = change(Setup::on(&node, pool.path())).start();
         let setup = driver.setup();
@@ -42,13 +60,15 @@ impl Scene {
             kubelet,
             driver,
             pool,
+            other,
             node,
         }
     }
 
     /// What lies around now, to be compared with later.
     pub fn leaks(&self) -> Leaks<'_> {
-        Leaks::of(&self.node, &[&self.pool])
+        let pools: Vec<_> = [&self.pool].into_iter().chain(&self.other).collect();
+        Leaks::of(&self.node, &pools)
     }
 
     /// Reboots the node: the driver dies, mounts and loop devices vanish, the boot id changes, the driver starts. Kubelet has
