@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::janitor::Janitor;
 use crate::locks::Locks;
 use crate::pool::Pools;
+use crate::snapshot::Copies;
 use crate::store::Store;
 
 /// How the driver was started, as far as verbs care.
@@ -59,6 +60,8 @@ pub struct Driver {
     pub locks: Locks,
     /// Who frees the space of what was deleted.
     pub janitor: Janitor,
+    /// Who copies in the background.
+    pub copies: Copies,
     /// Set when the driver ends: work in the background stops at the next chunk.
     pub stopping: AtomicBool,
 }
@@ -74,6 +77,7 @@ impl Driver {
             pools,
             locks: Locks::default(),
             janitor,
+            copies: Copies::default(),
             stopping: AtomicBool::new(false),
         })
     }

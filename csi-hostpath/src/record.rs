@@ -217,6 +217,9 @@ pub struct Snapshot {
     /// Why copying failed.
     #[prost(string, tag = "13")]
     pub failure: String,
+    /// Whether it failed for want of room.
+    #[prost(bool, tag = "14")]
+    pub full: bool,
 }
 
 impl Snapshot {

@@ -64,8 +64,10 @@ pub fn run(config: Config) -> Result<(), String> {
     let _state = StateDir::take(&config.statedir)?;
     let driver = open(&config)?;
     let runtime = runtime().map_err(|error| format!("runtime: {error}"))?;
-    let outcome = runtime.block_on(serve(config, driver));
+    let outcome = runtime.block_on(serve(config, Arc::clone(&driver)));
     runtime.shutdown_timeout(ABANDONED);
+    driver.stopping.store(true, Ordering::Relaxed);
+    driver.copies.end();
     outcome
 }
 

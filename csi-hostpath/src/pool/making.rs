@@ -177,6 +177,12 @@ impl<'pool> Making<'pool> {
         self.project.get()
     }
 
+    /// Removes what an attempt before has made. The folder stays: by it a restart knows that a copy is due.
+    pub fn clear(&self) -> Result<(), Error> {
+        self.home.remove_file(IMAGE)?;
+        Ok(tree::remove(&self.home, DATA)?)
+    }
+
     /// Makes everything durable that was made so far.
     pub fn settle(&self) -> Result<(), Error> {
         match self.home.open_file(IMAGE, true) {

@@ -69,12 +69,12 @@ prop_compose! {
     fn snapshot()(
         (id, name, source, pool) in (text(), text(), text(), text()),
         (kind, progress, filesystem) in any::<(i32, i32, Option<i32>)>(),
-        block: bool,
+        (block, full) in any::<(bool, bool)>(),
         (size, filled, created) in any::<(u64, u64, i64)>(),
         group in option::of(text()),
         failure in text(),
     ) -> Snapshot {
-        Snapshot { id, name, source, pool, kind, block, filesystem, size, filled, created, group, progress, failure }
+        Snapshot { id, name, source, pool, kind, block, filesystem, size, filled, created, group, progress, failure, full }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Copies in the background, of volumes that are held still. They survive a crash: a frozen filesystem stays frozen when
 //! the driver dies, and nobody publishes a volume while no driver runs, so the next start copies anew.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tonic::Code;
 
 use super::cut::Cut;
 use crate::driver::Driver;
@@ -10,6 +13,29 @@ use crate::locks::Held;
 use crate::pool::Shelf;
 use crate::record::{Progress, Snapshot, Volume};
 use crate::store::Change;
+
+/// The threads that copy.
+#[derive(Default)]
+pub struct Copies {
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Copies {
+    pub(super) fn add(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
+    /// Waits until all have let their volumes go, which is soon once the driver is stopping: a filesystem that is frozen
+    /// would stay so until the next start.
+    pub fn end(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
 
 /// Snapshots whose bytes are being copied.
 pub(super) struct Copying {
@@ -34,18 +60,15 @@ impl Copying {
             ..
         } = self;
         let ended = copied.and_then(|()| cut.end());
-        let progress = if ended.is_ok() {
-            Progress::Ready
+        if let Err(error) = &ended {
+            snapshots = snapshots
+                .into_iter()
+                .map(|snapshot| failed(snapshot, error))
+                .collect();
         } else {
-            Progress::Failed
-        };
-        for snapshot in &mut snapshots {
-            snapshot.set_progress(progress);
-            snapshot.failure = ended
-                .as_ref()
-                .err()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            snapshots
+                .iter_mut()
+                .for_each(|snapshot| snapshot.set_progress(Progress::Ready));
         }
         if let Err(error) = record(driver, &snapshots, ended.is_ok()) {
             tracing::error!(%error, "a copied snapshot could not be recorded, it is copied again after the next start");
@@ -59,11 +82,15 @@ impl Copying {
                 continue;
             }
             let pool = driver.pools.get(&snapshot.pool)?;
-            pool.abandon(&snapshot.id)?;
             let making = pool.make(&snapshot.id)?;
-            let copied = driver
-                .cut_slowly(volume, &making)
+            let copied = making
+                .clear()
+                .and_then(|()| driver.cut_slowly(volume, &making))
                 .and_then(|()| making.settle());
+            if copied.is_err() {
+                // Before the volume may be written again: a pool that is full has room for that only then.
+                let _ = making.clear();
+            }
             // Whole or not, the record says what becomes of the folder.
             making.keep();
             copied?;
@@ -132,6 +159,17 @@ fn failed(snapshot: Snapshot, error: &Error) -> Snapshot {
     Snapshot {
         progress: Progress::Failed.into(),
         failure: error.to_string(),
+        full: error.code() == Code::ResourceExhausted,
         ..snapshot
+    }
+}
+
+/// What callers are told of a snapshot that failed (CS-01, CS-02).
+pub(super) fn failure(snapshot: &Snapshot) -> Error {
+    let told = format!("snapshot {} failed: {}", snapshot.id, snapshot.failure);
+    if snapshot.full {
+        Error::Full(told)
+    } else {
+        Error::Internal(told)
     }
 }

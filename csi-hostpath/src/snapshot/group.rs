@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::copying::failure;
 use super::take::As;
 use crate::driver::Driver;
 use crate::error::Error;
@@ -29,7 +30,7 @@ impl Driver {
         let (group, snapshots) = self.take(members, As::Group(&wanted.name))?;
         let group = group
             .ok_or_else(|| Error::Internal("a group was taken without a record".to_owned()))?;
-        Ok((group, snapshots))
+        self.told_of_failures(group, snapshots)
     }
 
     fn repeated(
@@ -52,18 +53,23 @@ impl Driver {
             )));
         }
         let snapshots = self.members(&group)?;
-        let Some(failed) = snapshots
+        self.told_of_failures(group, snapshots)
+    }
+
+    /// A group of which a member failed is told once and then forgotten, as a whole.
+    fn told_of_failures(
+        &self,
+        group: Group,
+        snapshots: Vec<Snapshot>,
+    ) -> Result<(Group, Vec<Snapshot>), Error> {
+        let failed = snapshots
             .iter()
-            .find(|snapshot| snapshot.progress() == Progress::Failed)
-        else {
+            .find(|snapshot| snapshot.progress() == Progress::Failed);
+        let Some(failure) = failed.map(failure) else {
             return Ok((group, snapshots));
         };
-        let failure = format!(
-            "snapshot {} of group {} failed: {}",
-            failed.id, group.id, failed.failure
-        );
         self.drop_group(&group, snapshots)?;
-        Err(Error::Internal(failure))
+        Err(failure)
     }
 
     /// Deletes a group with all its snapshots (GG-04). `None`: the id cannot be ours, there is nothing to delete.

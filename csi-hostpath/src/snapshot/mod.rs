@@ -11,6 +11,7 @@ mod show;
 mod take;
 
 pub use blocks::Blocks;
+pub use copying::Copies;
 
 use crate::driver::Driver;
 use crate::error::Error;
@@ -94,9 +95,10 @@ impl Driver {
         }
         let members = vec![self.member(&wanted.source)?];
         let (_, mut snapshots) = self.take(members, take::As::Snapshot(&wanted.name))?;
-        snapshots
+        let snapshot = snapshots
             .pop()
-            .ok_or_else(|| Error::Internal("one volume gave no snapshot".to_owned()))
+            .ok_or_else(|| Error::Internal("one volume gave no snapshot".to_owned()))?;
+        self.told_of_failure(snapshot)
     }
 
     /// A snapshot whose copying failed is told once and then forgotten, so that another call can take it anew.
@@ -104,10 +106,10 @@ impl Driver {
         if snapshot.progress() != Progress::Failed {
             return Ok(snapshot);
         }
-        let failure = format!("snapshot {} failed: {}", snapshot.id, snapshot.failure);
+        let failure = copying::failure(&snapshot);
         let _held = self.hold_snapshot(&snapshot.id)?;
         self.drop_snapshots(vec![snapshot], Vec::new())?;
-        Err(Error::Internal(failure))
+        Err(failure)
     }
 
     fn hold_snapshot(&self, id: &str) -> Result<Held, Error> {

@@ -56,7 +56,7 @@ impl Driver {
         })
     }
 
-    /// Takes snapshots of all members at one moment, or of none.
+    /// Takes snapshots of all members at one moment, or of none. Those that had to be copied may have failed by now.
     pub(super) fn take(
         self: &Arc<Self>,
         members: Vec<Member>,
@@ -166,18 +166,8 @@ impl Driver {
             .into_iter()
             .zip(snapshots)
             .map(|(now, then)| now.unwrap_or(then))
-            .collect::<Vec<_>>();
-        match now
-            .iter()
-            .find(|snapshot| snapshot.progress() == Progress::Failed)
-        {
-            // The record stays, and a repeat is told the same.
-            Some(failed) => Err(Error::Internal(format!(
-                "snapshot {} failed: {}",
-                failed.id, failed.failure
-            ))),
-            None => Ok((group, now)),
-        }
+            .collect();
+        Ok((group, now))
     }
 
     /// Copies in a thread; the receiver hears when it is done.
@@ -191,8 +181,11 @@ impl Driver {
             copying.run(&driver);
             let _ = done.send(());
         });
-        if let Err(error) = started {
-            tracing::error!(%error, "no thread to copy a snapshot, it is copied after the next start");
+        match started {
+            Ok(thread) => self.copies.add(thread),
+            Err(error) => {
+                tracing::error!(%error, "no thread to copy a snapshot, it is copied after the next start");
+            }
         }
         receiver
     }
@@ -267,6 +260,7 @@ fn record(id: String, name: &str, volume: &Volume, group: Option<&Group>) -> Sna
         group: group.map(|group| group.id.clone()),
         progress: Progress::Copying.into(),
         failure: String::new(),
+        full: false,
     }
 }
 
