@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::args::{Args, Mode};
 use crate::driver::{Offers, Settings};
+use crate::parameters::is_pool_name;
 use crate::pool;
 
-/// Bytes in a driver's name (I-01), and in the name of a pool.
+/// Bytes in a driver's name (I-01).
 const NAME: usize = 63;
 /// Bytes in a node's id.
 const NODE: usize = 256;
@@ -150,9 +151,9 @@ fn pools(
                 "--pool {name}: that is the state directory's pool, choose it by --statedir"
             ));
         }
-        if !is_dotted(&name, NAME, "-_.") {
+        if !is_pool_name(&name) {
             return Err(format!(
-                "--pool {name:?} is no name of a pool: up to {NAME} letters, digits, dots, dashes and underscores"
+                "--pool {name:?} is no name of a pool, which a class can say: 1 to 63 characters of a-z, 0-9 and -"
             ));
         }
         if let Some((other, _)) = paths.iter().find(|(_, other)| **other == path) {
@@ -312,6 +313,8 @@ mod tests {
             "\"a\" already",
         );
         refused(&["--nodeid=n", "--pool=../a=/x"], "name of a pool");
+        // A class could not ask for it.
+        refused(&["--nodeid=n", "--pool=Fast=/x"], "name of a pool");
         refused(&["--nodeid=n", "--pool=a"], "name=/directory");
         refused(&["--nodeid=n", "--capacity=b=1Gi"], "no such pool");
         refused(&["--nodeid=n", "--http-endpoint=9808"], ":9808");
