@@ -7,10 +7,10 @@ use csi_hostpath::parameters::{Attributes, Class, Inline, refuse_all};
 use super::page::{codes, rows};
 
 type Map = BTreeMap<String, String>;
-type Refusal = Result<(), String>;
+type Parse = fn(&Map) -> Result<(), String>;
 
 /// What takes the keys of the table beneath each heading.
-const TABLES: [(&str, fn(&Map) -> Refusal); 3] = [
+const TABLES: [(&str, Parse); 3] = [
     ("### StorageClass", |map| Class::parse(map).map(drop)),
     ("### VolumeAttributesClass", |map| {
         Attributes::parse(map).map(drop)
@@ -23,7 +23,7 @@ fn with(key: &str, value: &str) -> Map {
 }
 
 /// The keys that are known, as the refusal of another one tells.
-fn known(parse: fn(&Map) -> Refusal) -> Vec<String> {
+fn known(parse: Parse) -> Vec<String> {
     let refusal = parse(&with("no such key", "")).unwrap_err();
     let (_, known) = refusal.split_once("known are ").expect(&refusal);
     let mut known: Vec<_> = known.split(", ").map(str::to_owned).collect();
