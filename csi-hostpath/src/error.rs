@@ -78,6 +78,8 @@ pub fn of_errno(errno: Errno) -> Code {
     match errno {
         Errno::NOSPC | Errno::DQUOT => Code::ResourceExhausted,
         Errno::ROFS => Code::FailedPrecondition,
+        // Long work stops so when the driver ends.
+        Errno::CANCELED => Code::Unavailable,
         _ => Code::Internal,
     }
 }
