@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::storage::filesystem;
 
-use crate::access::{Access, Filesystem};
+use crate::access::{Access, Capability, Filesystem};
 use crate::error::Error;
 use crate::mount_flags::Flags;
 use crate::pool::Enforcement;
@@ -243,7 +243,7 @@ fn flags(wanted: &CreateVolume) -> impl Iterator<Item = Flags> {
 }
 
 /// Whether `asked` is what the pool lies on.
-pub(super) fn is(asked: Filesystem, pool: filesystem::Kind) -> bool {
+fn is(asked: Filesystem, pool: filesystem::Kind) -> bool {
     matches!(
         (asked, pool),
         (Filesystem::Ext4, filesystem::Kind::Ext)
@@ -347,30 +347,10 @@ pub(super) fn same(
     {
         return Err(differs("was made from another source".to_owned()));
     }
-    let block = wanted
+    wanted
         .capabilities
         .iter()
-        .any(|capability| capability.access == Access::Block);
-    if block != volume.block {
-        return Err(differs(format!(
-            "is {}",
-            if volume.block {
-                "a raw device"
-            } else {
-                "a filesystem"
-            }
-        )));
-    }
-    if let Some(asked) = filesystem_asked(wanted) {
-        let has = if volume.kind() == Kind::Image {
-            volume.filesystem() == asked
-        } else {
-            is(asked, pool)
-        };
-        if !has {
-            return Err(differs(format!("does not hold {}", asked.name())));
-        }
-    }
+        .try_for_each(|capability| suits(volume, capability, pool).map_err(differs))?;
     if own(&wanted.parameters) != own(&volume.parameters) {
         return Err(differs("was made with other parameters".to_owned()));
     }
@@ -387,6 +367,38 @@ pub(super) fn same(
         )));
     }
     Ok(())
+}
+
+/// Whether a volume can be used like this (C-02, CV-05); otherwise what it is instead.
+pub(super) fn suits(
+    volume: &Volume,
+    capability: &Capability,
+    pool: filesystem::Kind,
+) -> Result<(), String> {
+    let options = match &capability.access {
+        Access::Block if volume.block => return Ok(()),
+        Access::Block => return Err("is a filesystem, not a raw device".to_owned()),
+        Access::Mount(_) if volume.block => {
+            return Err("is a raw device, not a filesystem".to_owned());
+        }
+        Access::Mount(options) => options,
+    };
+    let is_directory = volume.kind().is_directory();
+    match options.filesystem {
+        Some(asked) if !is_directory && volume.filesystem() != asked => Err(format!(
+            "holds {}, not {}",
+            volume.filesystem().name(),
+            asked.name()
+        )),
+        Some(asked) if is_directory && !is(asked, pool) => Err(format!(
+            "has the filesystem of its pool, not {}",
+            asked.name()
+        )),
+        _ if is_directory => Flags::parse(&options.flags)?
+            .for_directory()
+            .map_err(|why| format!("is a directory: {why}")),
+        _ => Ok(()),
+    }
 }
 
 /// The parameters that are ours; sidecars add others that tell of the claim.

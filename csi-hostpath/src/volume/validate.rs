@@ -1,10 +1,9 @@
 //! `ValidateVolumeCapabilities`: whether a volume can be what a caller expects.
 
 use super::plan;
-use crate::access::{Access, Capability};
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::record::{Kind, Volume};
+use crate::record::Volume;
 use crate::reply;
 use crate::request;
 
@@ -18,8 +17,8 @@ impl Driver {
             Err(reason) => return Ok(Err(reason.clone())),
         };
         for capability in capabilities {
-            if let Err(reason) = suits(&volume, capability, pool.filesystem()) {
-                return Ok(Err(reason));
+            if let Err(why) = plan::suits(&volume, capability, pool.filesystem()) {
+                return Ok(Err(format!("volume {} {why}", volume.id)));
             }
         }
         if !wanted.context.is_empty() && wanted.context != reply::context(&volume) {
@@ -45,39 +44,5 @@ impl Driver {
             return Ok(Err(format!("volume {} is provisioned {thick}", volume.id)));
         }
         Ok(Ok(volume))
-    }
-}
-
-fn suits(
-    volume: &Volume,
-    capability: &Capability,
-    pool: kernel::storage::filesystem::Kind,
-) -> Result<(), String> {
-    match &capability.access {
-        Access::Block if volume.block => Ok(()),
-        Access::Block => Err(format!(
-            "volume {} is a filesystem, not a raw device",
-            volume.id
-        )),
-        Access::Mount(_) if volume.block => Err(format!(
-            "volume {} is a raw device, not a filesystem",
-            volume.id
-        )),
-        Access::Mount(options) => match options.filesystem {
-            Some(asked) if volume.kind() == Kind::Image && volume.filesystem() != asked => {
-                Err(format!(
-                    "volume {} holds {}, not {}",
-                    volume.id,
-                    volume.filesystem().name(),
-                    asked.name()
-                ))
-            }
-            Some(asked) if volume.kind().is_directory() && !plan::is(asked, pool) => Err(format!(
-                "volume {} has the filesystem of its pool, not {}",
-                volume.id,
-                asked.name()
-            )),
-            _ => Ok(()),
-        },
     }
 }

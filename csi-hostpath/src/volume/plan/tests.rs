@@ -1,7 +1,7 @@
 //! What volumes become, by tables.
 
 use super::*;
-use crate::access::{Capability, Mode, MountOptions};
+use crate::access::{Mode, MountOptions};
 use crate::id::SnapshotId;
 use crate::parameters::{Attributes, Class};
 use proptest::prelude::*;
