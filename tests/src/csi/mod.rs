@@ -23,6 +23,7 @@
 //! * [`Leaks`]: what is left behind.
 //! * [`Scene`]: the usual beginning, all of it on one node.
 
+mod answer;
 mod client;
 mod connection;
 mod driver;
@@ -41,6 +42,7 @@ mod scope;
 mod tree;
 mod writer;
 
+pub use answer::Answer;
 pub use client::{Client, Collected};
 pub use driver::{DRIVER, Driver, Setup};
 pub use fingerprint::Fingerprint;
