@@ -128,14 +128,19 @@ pub struct Paths {
     pub target: PathBuf,
 }
 
-/// A request for a volume of 1 GiB.
+/// A request for a volume: an image of 1 GiB, or a directory, which costs the same whatever its size, of 64 MiB: room is
+/// granted to calls in flight, and there are many.
 pub fn wanted(kind: Kind, name: &str) -> CreateVolumeRequest {
     let parameter = match kind {
         Kind::Directory => "unenforced-directory",
         Kind::Subvolume => "directory",
         Kind::Ext4 | Kind::Xfs | Kind::Block | Kind::Reflink => "image",
     };
-    let request = create_volume(name).size(GIB).parameter("kind", parameter);
+    let size = match kind {
+        Kind::Directory | Kind::Subvolume => 64 * MIB,
+        Kind::Ext4 | Kind::Xfs | Kind::Block | Kind::Reflink => GIB,
+    };
+    let request = create_volume(name).size(size).parameter("kind", parameter);
     request.used_as(capability(kind))
 }
 
