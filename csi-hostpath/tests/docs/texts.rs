@@ -6,7 +6,7 @@ use std::path::Path;
 use super::page::{codes, file, rows};
 
 /// The names of gRPC's codes that the driver answers with, and what stands where it ends instead.
-const CODES: [&str; 10] = [
+const CODES: [&str; 11] = [
     "INVALID_ARGUMENT",
     "NOT_FOUND",
     "ALREADY_EXISTS",
@@ -16,6 +16,7 @@ const CODES: [&str; 10] = [
     "OUT_OF_RANGE",
     "UNIMPLEMENTED",
     "INTERNAL",
+    "UNAVAILABLE",
     "exit",
 ];
 
