@@ -63,6 +63,7 @@ pub enum Primitive {
     MakeExt4,
     Reflink,
     Copy,
+    CopyCold,
 }
 
 impl Primitive {
@@ -78,6 +79,7 @@ impl Primitive {
             Self::MakeExt4 => "mkfs.ext4 on a sparse file of 1 GiB",
             Self::Reflink => "1 GiB reflinked, fsync (xfs)",
             Self::Copy => "1 GiB copied, fsync (ext4)",
+            Self::CopyCold => "the same from a source that is not in memory",
         }
     }
 }
@@ -169,7 +171,7 @@ impl Operation {
     /// The machine's steps beneath it, which no driver could do without.
     pub const fn steps(self) -> &'static [Primitive] {
         use Primitive::{
-            Append, Bind, Copy, Directory, Loop, MakeExt4, Mount, Probe, Reflink, Spawn,
+            Append, Bind, Copy, CopyCold, Directory, Loop, MakeExt4, Mount, Probe, Reflink, Spawn,
         };
         match self {
             Self::Create(Kind::Directory | Kind::Block, _) => &[Probe, Directory, Append],
@@ -186,8 +188,9 @@ impl Operation {
             Self::Snapshot(Kind::Reflink) => &[Probe, Reflink, Append],
             Self::Restore(Kind::Reflink) | Self::Clone(Kind::Reflink) => &[Probe, Reflink, Append],
             Self::Snapshot(Kind::Directory | Kind::Ext4 | Kind::Block)
-            | Self::Restore(Kind::Directory | Kind::Ext4 | Kind::Block)
             | Self::Clone(Kind::Directory | Kind::Ext4 | Kind::Block) => &[Probe, Copy, Append],
+            // A snapshot's copy does not stay in memory.
+            Self::Restore(Kind::Directory | Kind::Ext4 | Kind::Block) => &[Probe, CopyCold, Append],
             Self::Start | Self::StartKilled => &[Spawn, Probe],
             _ => &[],
         }

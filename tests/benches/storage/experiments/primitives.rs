@@ -8,6 +8,7 @@ use crate::record::Record;
 use kernel::storage::clone::reflink;
 use kernel::storage::loopdev;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::{Advice, fadvise};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -126,14 +127,19 @@ fn make_ext4(image: &Path) {
 fn copy(dir: &Path, bytes: usize, record: &mut Record) {
     let (from, to) = (dir.join("from"), dir.join("to"));
     random(&from, bytes);
-    record.timed(Operation::Machine(Primitive::Copy), || {
-        fs::copy(&from, &to).expect("copy");
-        File::open(&to)
-            .and_then(|file| file.sync_all())
-            .expect("fsync");
-    });
+    for primitive in [Primitive::Copy, Primitive::CopyCold] {
+        if primitive == Primitive::CopyCold {
+            let source = File::open(&from).expect("open the source");
+            fadvise(&source, 0, None, Advice::DontNeed).expect("forget the source");
+        }
+        record.timed(Operation::Machine(primitive), || {
+            fs::copy(&from, &to).expect("copy");
+            let copy = File::open(&to).expect("open the copy");
+            copy.sync_all().expect("fsync");
+        });
+        fs::remove_file(&to).expect("remove the copy");
+    }
     fs::remove_file(&from).expect("remove the source");
-    fs::remove_file(&to).expect("remove the copy");
 }
 
 fn share(dir: &Path, bytes: usize, rounds: usize, record: &mut Record) {
