@@ -41,7 +41,12 @@ enum What {
 /// Looks at a place. What is found is held open, which keeps a mount busy: drop it before unmounting.
 pub(super) fn look(place: &Place) -> Result<Sight, Error> {
     let path = place.path();
-    let Some(fd) = place.open()? else {
+    let opened = place.open().map_err(|error| match error.errno() {
+        // Whoever names a link is to name something else.
+        Errno::LOOP => Error::Invalid(error.to_string()),
+        _ => error.into(),
+    });
+    let Some(fd) = opened? else {
         return Ok(Sight::Nothing);
     };
     let what = match mounts::identity(&fd, &path) {
