@@ -207,6 +207,14 @@ impl Pool {
         }
     }
 
+    /// Whether an object's folder is where it should be. Cheap: lists ask it of thousands.
+    pub fn reaches(&self, shelf: Shelf, id: &str) -> Result<(), Error> {
+        if self.shelf(shelf).has(id)? {
+            return Ok(());
+        }
+        self.home(shelf, id).map(drop)
+    }
+
     /// Starts to make the object `id`.
     pub fn make(&self, id: &str) -> Result<Making<'_>, Error> {
         Making::start(self, id)

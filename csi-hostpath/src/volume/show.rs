@@ -33,7 +33,7 @@ impl Driver {
         let message = match self
             .pools
             .get(&volume.pool)
-            .and_then(|pool| pool.home(Shelf::Volumes, &volume.id))
+            .and_then(|pool| pool.reaches(Shelf::Volumes, &volume.id))
         {
             Err(error) => format!(
                 "the data of volume {} cannot be reached: {error}",

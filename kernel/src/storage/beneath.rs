@@ -1,8 +1,8 @@
 //! Files and directories beneath an open directory. Nothing on the way is followed: no link, no `..` that leads out.
 
 use super::Error;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
-use rustix::fs::{fchmod, fstat, fsync, mkdirat, open, openat2, renameat_with, unlinkat};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{accessat, fchmod, fstat, fsync, mkdirat, open, openat2, renameat_with, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -141,6 +141,16 @@ impl Root {
                 errno,
             )
         })
+    }
+
+    /// Whether something of that name is there. Cheaper than opening it.
+    pub fn has(&self, name: impl AsRef<OsStr>) -> Result<bool, Error> {
+        let name = self.component(name.as_ref(), "look for")?;
+        match accessat(&self.fd, name, Access::EXISTS, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(self.refused("look for", Path::new(name), errno)),
+        }
     }
 
     /// Removes a file or link and tells whether there was one.

@@ -127,6 +127,13 @@ fn renaming_replaces_nothing() {
     assert!(refused.to_string().contains("from/a"), "{refused}");
     from.rename("a", &to, "c").unwrap();
     assert_eq!(from.entries().unwrap(), Vec::<OsString>::new());
+    for name in to.entries().unwrap() {
+        assert!(
+            to.has(&name).unwrap() && !from.has(&name).unwrap(),
+            "{name:?}"
+        );
+    }
+    assert!(to.has("..").is_err(), "a name is one component");
     let mut entries = to.entries().unwrap();
     entries.sort();
     assert_eq!(entries, ["b", "c"]);
