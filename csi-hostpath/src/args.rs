@@ -122,7 +122,7 @@ pub struct Args {
     pub registration: bool,
 
     /// The path of the driver's socket as kubelet sees it. Without it, the path of --endpoint where that is beneath kubelet's
-    /// directory, else plugins/<drivername>/<name of the socket> beneath it.
+    /// directory, else plugins/DRIVERNAME/SOCKET beneath it.
     #[arg(long, env = "HAWSER_KUBELET_REGISTRATION_PATH", value_name = "PATH", value_parser = absolute)]
     pub kubelet_registration_path: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! The mount table, /proc/[pid]/mountinfo.
+//! The mount table, `/proc/<pid>/mountinfo`.
 
 use super::Error;
 use rustix::fs::makedev;
