@@ -78,6 +78,9 @@ fn fate(driver: &Driver, id: &str) -> Result<Fate, Error> {
 /// Whatever lies in the trash was to be deleted, whether or not its record is gone already.
 fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
     for id in pool.discarded()? {
+        if let Some(volume) = driver.store.volume(&id)? {
+            pool.unlimit(&volume)?;
+        }
         let mut changes = vec![Change::DropVolume(id.clone())];
         if let Some(snapshot) = driver.store.snapshot(&id)? {
             changes = drop_with_group(driver, &snapshot)?;

@@ -63,8 +63,9 @@ impl Driver {
     }
 
     fn publish_volume(&self, wanted: &request::Publish, volume: Volume) -> Result<(), Error> {
-        let pool = self.pools.get(&volume.pool)?.filesystem();
-        let flags = terms::suit(&volume, &wanted.capability, pool)?;
+        let pool = self.pools.get(&volume.pool)?;
+        let flags = terms::suit(&volume, &wanted.capability, pool.filesystem())?;
+        pool.must_enforce(&volume)?;
         let published = record(wanted, &flags);
         if published.group.is_some() && !self.settings.offers.mount_group {
             return Err(Error::Invalid(

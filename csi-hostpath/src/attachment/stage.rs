@@ -26,8 +26,9 @@ impl Driver {
     pub fn stage(&self, wanted: &request::Stage) -> Result<(), Error> {
         let _held = self.hold_volume(wanted.volume.as_str())?;
         let mut volume = self.volume(&wanted.volume)?;
-        let pool = self.pools.get(&volume.pool)?.filesystem();
-        let flags = terms::suit(&volume, &wanted.capability, pool)?;
+        let pool = self.pools.get(&volume.pool)?;
+        let flags = terms::suit(&volume, &wanted.capability, pool.filesystem())?;
+        pool.must_enforce(&volume)?;
         let own = Own::of(&self.pools, &volume)?;
         let staged = record(wanted);
         let recorded = match &volume.staged {

@@ -72,13 +72,19 @@ impl Driver {
         path: &Path,
         condition: Condition,
     ) -> Result<Stats, Error> {
-        let space = filesystem::of(mounted.fd(), path)?.space;
         if !volume.kind().is_directory() {
+            let space = filesystem::of(mounted.fd(), path)?.space;
             return Ok(of_filesystem(space, condition));
         }
-        let used = self.pools.get(&volume.pool)?.usage(volume)?;
-        Ok(match used {
-            Some((bytes, inodes)) => of_directory(volume.backing, bytes, inodes, space, condition),
+        let pool = self.pools.get(&volume.pool)?;
+        if let Err(unenforced) = pool.must_enforce(volume) {
+            return Ok(unmeasured(volume, ill(unenforced.to_string())));
+        }
+        Ok(match pool.usage(volume)? {
+            // Asked beneath a project, the kernel tells what its quota leaves, even where the pool has less.
+            Some((bytes, inodes)) => {
+                of_directory(volume.backing, bytes, inodes, pool.space()?, condition)
+            }
             None => unmeasured(volume, condition),
         })
     }

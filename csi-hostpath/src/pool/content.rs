@@ -42,12 +42,34 @@ impl Pool {
         match (self.enforcement, project) {
             (Enforcement::QuotaGroup, _) => Ok(btrfs::limit(data, &self.path, Some(size))?),
             (Enforcement::ProjectQuota, Some(project)) => {
-                Ok(project::limit(data, &self.path, project, Some(size))?)
+                Ok(project::limit(data, &self.path, project, size)?)
             }
-            _ => Err(Error::Unready(format!(
-                "pool {} no longer enforces the size of directories: mount its filesystem with project quotas again",
-                self.name
-            ))),
+            _ => Err(self.without_quotas()),
+        }
+    }
+
+    /// Refuses a directory whose size was to be enforced and no longer is.
+    pub fn must_enforce(&self, volume: &Volume) -> Result<(), Error> {
+        if volume.kind() == Kind::Directory && self.enforcement == Enforcement::Nothing {
+            return Err(self.without_quotas());
+        }
+        Ok(())
+    }
+
+    fn without_quotas(&self) -> Error {
+        Error::Unready(format!(
+            "pool {} does not enforce the size of directories: mount its filesystem with project quotas (prjquota) and \
+             restart the driver",
+            self.name
+        ))
+    }
+
+    /// Lifts the quota of a volume that is being deleted. Only its record tells of which project it is: a pod may have
+    /// given its directory to that of another volume.
+    pub fn unlimit(&self, volume: &Volume) -> Result<(), Error> {
+        match volume.project {
+            Some(project) => Ok(project::unlimit(&self.root, &self.path, project)?),
+            None => Ok(()),
         }
     }
 
@@ -75,6 +97,16 @@ pub(super) fn reserve(
 ) -> Result<(), Error> {
     rustix::fs::fallocate(image, FallocateFlags::empty(), 0, size)
         .map_err(|errno| kernel::storage::Error::new(doing(), errno).into())
+}
+
+/// Removes the folder of an object that was never whole, with the limit that its directory was given.
+pub(super) fn abandon(making: &Root, id: &str) -> Result<(), Error> {
+    if let Ok(data) = making.beneath(Path::new(id).join(DATA))
+        && let Some(project) = project::of(&data, data.path())?
+    {
+        project::unlimit(&data, data.path(), project)?;
+    }
+    remove(making, id)
 }
 
 /// Removes the object's folder with all that is in it. Missing is removed.

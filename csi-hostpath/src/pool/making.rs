@@ -10,11 +10,14 @@ use kernel::storage::{btrfs, clone, project, tree};
 use kernel::{Step, Undo};
 use rustix::fs::Mode;
 
-use super::content::{io, remove, reserve};
+use super::content::{abandon, io, reserve};
 use super::{DATA, Enforcement, IMAGE, Pool, Shelf};
 use crate::error::Error;
 use crate::quantity::Bytes;
 use crate::record::Kind;
+
+/// What a directory may take beyond its size while it is filled with a copy, in bytes.
+const SPARE: u64 = 1 << 20;
 
 /// An object that is being made.
 pub struct Making<'pool> {
@@ -45,7 +48,7 @@ impl Step for Folder {
     type Error = Error;
 
     fn revert(&mut self) -> Result<(), Error> {
-        remove(&self.making, &self.id)
+        abandon(&self.making, &self.id)
     }
 }
 
@@ -122,6 +125,11 @@ impl<'pool> Making<'pool> {
 
     /// A directory without content.
     pub fn empty_data(&self) -> Result<(), Error> {
+        self.make_data()?;
+        self.enforce(0)
+    }
+
+    fn make_data(&self) -> Result<(), Error> {
         if self.pool.has_subvolumes() {
             btrfs::create_subvolume(&self.home, self.home.path(), DATA)?;
             let data = self.data()?;
@@ -131,7 +139,7 @@ impl<'pool> Making<'pool> {
         } else {
             self.home.make_dir(DATA, 0o755)?;
         }
-        self.enforce()
+        Ok(())
     }
 
     /// A directory that shares the bytes of the subvolume `from` as they are at this moment.
@@ -143,33 +151,37 @@ impl<'pool> Making<'pool> {
             DATA,
             writable == Writable::No,
         )?;
-        self.enforce()
+        self.enforce(0)
     }
 
     /// A directory with everything that `from` holds, which nobody may write meanwhile.
     pub fn copy_data(&self, from: impl AsFd, go_on: &dyn Fn() -> bool) -> Result<(), Error> {
-        // Limited before it is filled: a project counts only what is made in it.
-        self.empty_data()?;
-        Ok(tree::copy(
+        self.make_data()?;
+        // Limited before it is filled: a project counts only what is made in it. A full directory fits into its own size
+        // only in the end: XFS asks for some blocks more on the way.
+        self.enforce(SPARE + self.bound.unwrap_or_default() / 32)?;
+        tree::copy(
             from.as_fd(),
             self.data()?.as_fd(),
             self.pool.reflink,
             &|| !go_on(),
-        )?)
+        )?;
+        self.enforce(0)
     }
 
-    /// Limits the directory to what it is bound to.
-    fn enforce(&self) -> Result<(), Error> {
+    /// Limits the directory to what it is bound to, and `spare` bytes.
+    fn enforce(&self, spare: u64) -> Result<(), Error> {
         let Some(size) = self.bound else {
             return Ok(());
         };
         let data = self.data()?;
-        if self.pool.enforcement == Enforcement::ProjectQuota {
+        if self.pool.enforcement == Enforcement::ProjectQuota && self.project.get().is_none() {
             let project = project::free_project(&data, self.home.path())?;
             project::assign(&data, self.home.path(), project)?;
             self.project.set(Some(project));
         }
-        self.pool.limit(&data, self.project.get(), size)
+        let limit = size.saturating_add(spare);
+        self.pool.limit(&data, self.project.get(), limit)
     }
 
     /// The project that the directory counts under, where it has one.

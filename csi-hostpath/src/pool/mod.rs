@@ -250,7 +250,7 @@ impl Pool {
 
     /// Removes something unfinished.
     pub fn abandon(&self, id: &str) -> Result<(), Error> {
-        content::remove(&self.making, id)
+        content::abandon(&self.making, id)
     }
 
     /// What is still to be purged.

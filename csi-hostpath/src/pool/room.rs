@@ -55,6 +55,11 @@ impl Ledger {
 }
 
 impl Pool {
+    /// What its filesystem has.
+    pub fn space(&self) -> Result<filesystem::Space, Error> {
+        Ok(filesystem::of(&self.root, &self.path)?.space)
+    }
+
     /// The room for new volumes, where `promised` is what the pool's volumes have been promised.
     pub fn room(&self, promised: Promised) -> Result<Room, Error> {
         let granted = *self
@@ -62,16 +67,12 @@ impl Pool {
             .granted
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Ok(self.room.room(
-            filesystem::of(&self.root, &self.path)?.space,
-            promised,
-            granted,
-        ))
+        Ok(self.room.room(self.space()?, promised, granted))
     }
 
     /// Grants `bytes` of the disk to a copy, which counts towards no promise.
     pub fn reserve_copy(&self, bytes: u64) -> Result<Reservation<'_>, Error> {
-        let space = filesystem::of(&self.root, &self.path)?.space;
+        let space = self.space()?;
         let mut granted = self
             .room
             .granted
@@ -88,7 +89,7 @@ impl Pool {
         promised: impl FnOnce() -> Result<Promised, Error>,
         bytes: u64,
     ) -> Result<Reservation<'_>, Error> {
-        let space = filesystem::of(&self.root, &self.path)?.space;
+        let space = self.space()?;
         let mut granted = self
             .room
             .granted

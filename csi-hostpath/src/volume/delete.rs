@@ -40,6 +40,7 @@ impl Driver {
     pub fn destroy(&self, volume: &Volume) -> Result<(), Error> {
         let pool = self.pools.get(&volume.pool)?;
         pool.discard(Shelf::Volumes, &volume.id)?;
+        pool.unlimit(volume)?;
         if volume.ephemeral {
             // Its id may come again at once, and must not meet itself in the trash.
             pool.purge(&volume.id)?;

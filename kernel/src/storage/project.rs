@@ -54,16 +54,35 @@ pub fn assign(directory: impl AsFd, at: &Path, project: u32) -> Result<(), Error
         .map_err(|errno| Error::new(format!("give {} to project {project}", at.display()), errno))
 }
 
-/// Limits what a project may use in the filesystem of `fd`, in bytes, to whole KiB above; `None` lifts the limit, after
-/// which nothing is left of a project without files. `at` names the filesystem in errors.
-pub fn limit(fd: impl AsFd, at: &Path, project: u32, bytes: Option<u64>) -> Result<(), Error> {
+/// The project of a directory, if [`free_project`] may have chosen it. `at` names the directory in errors.
+pub fn of(directory: impl AsFd, at: &Path) -> Result<Option<u32>, Error> {
+    let attributes = sys::attributes(directory.as_fd())
+        .map_err(|errno| Error::new(format!("read the project of {}", at.display()), errno))?;
+    Ok(Some(attributes.project).filter(|project| OURS.contains(project)))
+}
+
+/// Limits what a project may use in the filesystem of `fd`, in bytes, to whole KiB above. `at` names the filesystem in
+/// errors.
+pub fn limit(fd: impl AsFd, at: &Path, project: u32, bytes: u64) -> Result<(), Error> {
     // No blocks at all would be no limit.
-    let blocks = bytes.map_or(0, |bytes| bytes.div_ceil(sys::BLOCK).max(1));
+    let blocks = bytes.div_ceil(sys::BLOCK).max(1);
     sys::set_limit(fd.as_fd(), project, blocks).map_err(|errno| {
-        let what = bytes.map_or("no size".to_owned(), |bytes| format!("{bytes} bytes"));
-        let doing = format!("limit project {project} at {} to {what}", at.display());
+        let at = at.display();
+        let doing = format!("limit project {project} at {at} to {bytes} bytes");
         explained(Error::new(doing, errno))
     })
+}
+
+/// Lifts the limit of a project in the filesystem of `fd`, after which nothing is left of a project without files. Where
+/// quotas are off, nobody is limited. `at` names the filesystem in errors.
+pub fn unlimit(fd: impl AsFd, at: &Path, project: u32) -> Result<(), Error> {
+    match sys::set_limit(fd.as_fd(), project, 0) {
+        Ok(()) | Err(Errno::SRCH | Errno::NOSYS) => Ok(()),
+        Err(errno) => {
+            let doing = format!("lift the limit of project {project} at {}", at.display());
+            Err(Error::new(doing, errno))
+        }
+    }
 }
 
 /// What a project uses in the filesystem of `fd`. `at` names the filesystem in errors.
@@ -126,13 +145,15 @@ mod tests {
                 let root = File::open(&point).unwrap();
                 assert!(!enforced(&root, &point).unwrap());
                 for refused in [
-                    limit(&root, &point, OURS.start, Some(1)).unwrap_err(),
+                    limit(&root, &point, OURS.start, 1).unwrap_err(),
                     usage(&root, &point, OURS.start).unwrap_err(),
                     free_project(&root, &point).unwrap_err(),
                 ] {
                     assert!(refused.to_string().contains("prjquota"), "{refused}");
                 }
                 assign(&root, &point, OURS.start).unwrap_err();
+                unlimit(&root, &point, OURS.start).unwrap();
+                assert_eq!(of(&root, &point).unwrap(), None);
                 drop(root);
                 scratch::run("umount", &["-l"], &point);
             });
