@@ -14,19 +14,26 @@ pub enum PoolKind {
     Xfs,
     /// btrfs: reflinks, subvolumes, quota groups.
     Btrfs,
+    /// ext4 that enforces project quotas; only on kernels that can, such as that of [`crate::vm`].
+    Ext4Projects,
+    /// XFS that enforces project quotas; only there, too.
+    XfsProjects,
     /// A directory of the machine's own filesystem, whatever that is.
     Plain,
 }
 
 impl PoolKind {
-    /// Every kind that has a filesystem of its own.
+    /// Every kind that has a filesystem of its own, on any kernel.
     pub const FILESYSTEMS: [Self; 3] = [Self::Ext4, Self::Xfs, Self::Btrfs];
+
+    /// The kinds that enforce project quotas.
+    pub const PROJECTS: [Self; 2] = [Self::Ext4Projects, Self::XfsProjects];
 
     /// As mount(8) calls it; None for a plain directory.
     pub const fn filesystem(self) -> Option<&'static str> {
         match self {
-            Self::Ext4 => Some("ext4"),
-            Self::Xfs => Some("xfs"),
+            Self::Ext4 | Self::Ext4Projects => Some("ext4"),
+            Self::Xfs | Self::XfsProjects => Some("xfs"),
             Self::Btrfs => Some("btrfs"),
             Self::Plain => None,
         }
@@ -35,9 +42,17 @@ impl PoolKind {
     const fn mkfs(self) -> &'static str {
         match self {
             Self::Ext4 => "mkfs.ext4 -q -F -m 0 -E nodiscard",
-            Self::Xfs => "mkfs.xfs -q -K -m reflink=1",
+            Self::Ext4Projects => "mkfs.ext4 -q -F -m 0 -E nodiscard -O quota,project",
+            Self::Xfs | Self::XfsProjects => "mkfs.xfs -q -K -m reflink=1",
             Self::Btrfs => "mkfs.btrfs -q -K",
             Self::Plain => "true",
+        }
+    }
+
+    const fn options(self) -> &'static str {
+        match self {
+            Self::Ext4Projects | Self::XfsProjects => "prjquota",
+            _ => "defaults",
         }
     }
 }
@@ -74,7 +89,10 @@ impl PoolDisk {
                 file.as_file().set_len(size).expect("give a file its size");
                 let image = file.path().display();
                 node.sh(&format!("{} {image}", kind.mkfs()));
-                node.sh(&format!("mount -t {filesystem} -o loop {image} {target}"));
+                let options = kind.options();
+                node.sh(&format!(
+                    "mount -t {filesystem} -o loop,{options} {image} {target}"
+                ));
                 None
             }
         };
@@ -93,6 +111,18 @@ impl PoolDisk {
     /// What it lies on.
     pub const fn kind(&self) -> PoolKind {
         self.kind
+    }
+
+    /// Mounts it anew, as a reboot does, with these options instead of its kind's. Nobody may use it.
+    pub fn remount(&self, options: &str) {
+        let mount = self.scope.mounts().into_iter().next();
+        let mount = mount.expect("the pool is mounted");
+        let (device, kind) = (mount.source, mount.filesystem);
+        let target = self.path().display();
+        // Held open, because the device goes with its last user, and the file behind it is deleted.
+        self.scope.place().sh(&format!(
+            "exec 3<{device}; umount {target}; mount -t {kind} -o {options} {device} {target}"
+        ));
     }
 
     /// Every path in the pool, relative to it, sorted. What is mounted beneath is not entered.

@@ -56,6 +56,7 @@ pub const STORAGE: Equipment = Equipment {
         ("e2fsck", "e2fsprogs"),
         ("resize2fs", "e2fsprogs"),
         ("mkfs.xfs", "xfsprogs"),
+        ("xfs_quota", "xfsprogs"),
         ("mkfs.btrfs", "btrfs-progs"),
         ("btrfstune", "btrfs-progs"),
         ("ip", "iproute2"),

@@ -1,32 +1,14 @@
-//! What `kernel::storage` does on kernels that can more than the one that the tests run on, or are older: project quotas,
-//! growth of a mounted ext4, which wants CAP_SYS_RESOURCE, and btrfs as of Linux 6.1; and the driver there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says what is wrong by panicking"
-)]
+//! What `kernel::storage` does there.
 
+use super::{MACHINE, MIB, about, fill, run};
 use kernel::storage::loopdev::{self, Device, Options};
 use kernel::storage::mounts::new_filesystem;
 use kernel::storage::{btrfs, filesystem, grow, project};
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use testkit::csi::requests::*;
-use testkit::csi::{PoolKind, Pv, Scene};
 use testkit::eventually;
-use testkit::vm::{Equipment, STORAGE};
-
-const MACHINE: Equipment = Equipment {
-    executables: &["csi-hostpath"],
-    ..STORAGE
-};
-const MIB: u64 = 1 << 20;
-/// What a full project may leave unused, and what a directory itself takes.
-const SLACK: u64 = 64 << 10;
-const NOBODY: u32 = 65_534;
 
 /// A new filesystem, mounted.
 struct Scratch {
@@ -84,8 +66,12 @@ impl Scratch {
         (path, project)
     }
 
-    fn limit(&self, project: u32, bytes: Option<u64>) {
+    fn limit(&self, project: u32, bytes: u64) {
         project::limit(&self.root, &self.point, project, bytes).unwrap();
+    }
+
+    fn unlimit(&self, project: u32) {
+        project::unlimit(&self.root, &self.point, project).unwrap();
     }
 
     fn usage(&self, project: u32) -> project::Usage {
@@ -101,41 +87,6 @@ impl Drop for Scratch {
     }
 }
 
-fn run(command: &mut Command) {
-    let ran = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(ran.status.success(), "{command:?}: {ran:?}");
-}
-
-/// Appends to a file, as somebody without privileges, until it has `mib` or no more fits. Returns its size in bytes.
-fn fill(file: &Path, mib: u64) -> u64 {
-    let size = || fs::metadata(file).map_or(0, |meta| meta.len());
-    let missing = (mib * MIB).saturating_sub(size()) >> 12;
-    let script = format!(
-        "dd if=/dev/zero bs=4k count={missing} conv=fsync >>{}",
-        file.display()
-    );
-    let dd = Command::new("busybox")
-        .args(["sh", "-c", &script])
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
-    let full = ["No space left on device", "Disk quota exceeded"];
-    let said = String::from_utf8_lossy(&dd.stderr);
-    assert!(
-        dd.status.success() || full.iter().any(|words| said.contains(words)),
-        "{said}"
-    );
-    size()
-}
-
-/// Whether `bytes` is `mib` MiB, or a little less.
-fn about(bytes: u64, mib: u64) -> bool {
-    (mib * MIB - SLACK..=mib * MIB).contains(&bytes)
-}
-
 #[test]
 fn a_project_is_stopped_at_its_limit_which_can_grow_and_go() {
     MACHINE.where_able(false, || {
@@ -144,7 +95,7 @@ fn a_project_is_stopped_at_its_limit_which_can_grow_and_go() {
             let (path, project) = scratch.project("volume");
             let (other, _) = scratch.project("other");
             for mib in [8, 16] {
-                scratch.limit(project, Some(mib * MIB));
+                scratch.limit(project, mib * MIB);
                 let size = fill(&path.join("file"), 30);
                 assert!(about(size, mib), "{size} of {mib} MiB");
                 let usage = scratch.usage(project);
@@ -153,7 +104,7 @@ fn a_project_is_stopped_at_its_limit_which_can_grow_and_go() {
                 assert_eq!(usage.inodes, 2);
             }
             assert_eq!(fill(&other.join("file"), 30), 30 * MIB);
-            scratch.limit(project, None);
+            scratch.unlimit(project);
             assert_eq!(fill(&path.join("file"), 30), 30 * MIB);
             assert_eq!(scratch.usage(project).limit, None);
         }
@@ -166,7 +117,7 @@ fn limits_are_whole_kib_and_never_none() {
         for scratch in Scratch::with_project_quotas() {
             let (path, project) = scratch.project("volume");
             for (asked, kib) in [(0, 4), (1, 4), (4 << 10, 4), ((8 << 10) - 1, 8)] {
-                scratch.limit(project, Some(asked));
+                scratch.limit(project, asked);
                 let limit = scratch.usage(project).limit.unwrap();
                 assert!((asked..=kib << 10).contains(&limit), "{limit} for {asked}");
             }
@@ -213,11 +164,11 @@ fn nothing_is_left_of_a_removed_project() {
     MACHINE.where_able(false, || {
         for scratch in Scratch::with_project_quotas() {
             let (path, project) = scratch.project("volume");
-            scratch.limit(project, Some(8 * MIB));
+            scratch.limit(project, 8 * MIB);
             fill(&path.join("file"), 4);
             fs::remove_dir_all(&path).unwrap();
             for _ in 0..2 {
-                scratch.limit(project, None);
+                scratch.unlimit(project);
             }
             let nothing = project::Usage {
                 bytes: 0,
@@ -241,7 +192,7 @@ fn without_prjquota_nothing_is_enforced() {
         }
         let user = Scratch::new("xfs", &[("usrquota", None)]);
         assert!(!project::enforced(&user.root, &user.point).unwrap());
-        let refused = project::limit(&user.root, &user.point, 7, Some(MIB)).unwrap_err();
+        let refused = project::limit(&user.root, &user.point, 7, MIB).unwrap_err();
         assert!(refused.to_string().contains("prjquota"), "{refused}");
     });
 }
@@ -304,26 +255,6 @@ fn a_mounted_ext4_grows_by_those_who_may() {
             let grown = grow::ext4_online(&scratch.root, 640 * MIB).unwrap();
             assert_eq!(grown, grow::Online::Grown);
             assert!(size() > 2 * before - 16 * MIB, "{before} became {}", size());
-        }
-    });
-}
-
-#[test]
-fn the_driver_serves_on_this_kernel() {
-    MACHINE.where_able(false, || {
-        for kind in [PoolKind::Xfs, PoolKind::Btrfs] {
-            let scene = Scene::on(kind);
-            let leaks = scene.leaks();
-            let wanted = create_volume("pvc-1").size(64 << 20);
-            let made = scene.client.create_volume(wanted).unwrap();
-            let pv = Pv::of("pv-1", &made.volume.unwrap());
-            let path = scene.kubelet.publish(&pv, "pod-1").unwrap();
-            scene.node.write(path.join("file"), "hello");
-            scene.kubelet.unpublish(&pv, "pod-1").unwrap();
-            scene.kubelet.unstage(&pv).unwrap();
-            let gone = delete_volume(&pv.volume.volume_id);
-            scene.client.delete_volume(gone).unwrap();
-            leaks.assert_none();
         }
     });
 }
