@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, IFlags, Mode, OFlags, ioctl_setflags};
 
 use super::Error;
 use super::disk::Disk;
@@ -175,7 +175,10 @@ fn lock(path: &Path, file: &fs::File) -> Result<(), Error> {
 
 fn unnamed(folder: &Path) -> io::Result<fs::File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?.into())
+    let file = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?;
+    // btrfs would write every change to a new place, for which a full disk has no room. Other filesystems know no such flag.
+    let _ = ioctl_setflags(&file, IFlags::NOCOW);
+    Ok(file.into())
 }
 
 fn name(file: &fs::File, path: &Path, folder: &Path) -> io::Result<()> {
