@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::device::{self, Purpose};
+use super::sight;
 use super::terms;
 use crate::driver::Driver;
 use crate::error::Error;
@@ -32,13 +33,8 @@ impl Driver {
     pub(super) fn known_place(&self, path: &Path) -> Result<Option<Place>, Error> {
         match beneath::resolve(&self.settings.kubelet_dir, path) {
             Ok(place) => Ok(Some(place)),
-            Err(error) => match error.errno() {
-                Errno::NOENT => Ok(None),
-                Errno::LOOP | Errno::NOTDIR | Errno::INVAL => {
-                    Err(Error::Invalid(error.to_string()))
-                }
-                _ => Err(error.into()),
-            },
+            Err(error) if error.errno() == Errno::NOENT => Ok(None),
+            Err(error) => Err(sight::unplain(error)),
         }
     }
 
@@ -47,8 +43,7 @@ impl Driver {
     pub(super) fn bring_up(&self, volume: &mut Volume, flags: &Flags) -> Result<Detached, Error> {
         self.grow_backing(volume)?;
         if volume.kind().is_directory() {
-            let data = self.pools.get(&volume.pool)?.data(volume)?;
-            return Ok(mounts::clone_tree(data, Path::new(&volume.id))?);
+            return self.directory(volume, flags);
         }
         let image = self.pools.get(&volume.pool)?.image(volume)?;
         // Kept open until the filesystem holds it: the device goes with its last user.
@@ -62,6 +57,20 @@ impl Driver {
         let mount = mounts::new_filesystem(filesystem.name(), &device.path(), &options, false)?;
         let root = readable(&mount, Path::new(&volume.id))?;
         self.grow_filesystem(volume, root.as_fd())?;
+        Ok(mount)
+    }
+
+    /// The volume's directory as a mount. What it inherits from a pool that cannot be written it would keep for good.
+    fn directory(&self, volume: &Volume, flags: &Flags) -> Result<Detached, Error> {
+        let path = Path::new(&volume.id);
+        let data = self.pools.get(&volume.pool)?.data(volume)?;
+        let mount = mounts::clone_tree(data, path)?;
+        if !flags.readonly && mounts::is_readonly(&mount, path)? {
+            return Err(Error::Unready(format!(
+                "pool {} is mounted read-only, so that volume {} cannot be written: mount the pool's filesystem for writing",
+                volume.pool, volume.id
+            )));
+        }
         Ok(mount)
     }
 }

@@ -85,12 +85,30 @@ impl Driver {
 
     /// The root of the volume's mount at a path, open for reading.
     pub(super) fn root(&self, own: &Own, path: &Path) -> Result<Option<OwnedFd>, Error> {
-        let Some(place) = self.known_place(path)? else {
-            return Ok(None);
-        };
-        match sight::look(&place)? {
+        match self.sight_of(path)? {
             Sight::Mounted(mounted) if own.is(&mounted)? => Ok(Some(readable(mounted.fd(), path)?)),
             _ => Ok(None),
+        }
+    }
+
+    /// Whether the volume is mounted at a path.
+    pub(super) fn is_mounted(&self, own: &Own, path: &Path) -> Result<bool, Error> {
+        match self.sight_of(path)? {
+            Sight::Mounted(mounted) => own.is(&mounted),
+            _ => Ok(false),
+        }
+    }
+
+    /// What is at a path at which the volume may be. Behind a link it never is.
+    pub(super) fn sight_of(&self, path: &Path) -> Result<Sight, Error> {
+        let looked = match self.known_place(path) {
+            Ok(Some(place)) => sight::look(&place),
+            Ok(None) => Ok(Sight::Nothing),
+            Err(error) => Err(error),
+        };
+        match looked {
+            Err(Error::Invalid(_)) => Ok(Sight::Nothing),
+            looked => looked,
         }
     }
 

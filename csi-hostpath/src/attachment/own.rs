@@ -1,6 +1,6 @@
 //! By what a mount is recognised as a volume's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kernel::storage::loopdev::Backing;
 use kernel::storage::mounts;
@@ -18,6 +18,8 @@ const LABEL: usize = 63;
 pub(super) struct Own {
     id: String,
     data: Option<Data>,
+    /// Where nodes of its devices are mounted, as it is recorded.
+    nodes: Vec<PathBuf>,
 }
 
 /// What holds a volume's bytes.
@@ -39,8 +41,12 @@ impl Own {
             Err(Error::Kernel(error)) if error.is_missing() => None,
             Err(error) => return Err(error),
         };
-        let id = volume.id.clone();
-        Ok(Self { id, data })
+        let targets = volume.published.iter().filter(|_| volume.block);
+        Ok(Self {
+            id: volume.id.clone(),
+            data,
+            nodes: targets.map(|other| PathBuf::from(&other.target)).collect(),
+        })
     }
 
     /// A volume that no record tells of.
@@ -48,6 +54,7 @@ impl Own {
         Self {
             id: id.to_owned(),
             data: None,
+            nodes: Vec::new(),
         }
     }
 
@@ -70,7 +77,13 @@ impl Own {
 
     /// Whether `mounted` was mounted for this volume, whatever has become of its bytes since.
     pub(super) fn was(&self, mounted: &Mounted) -> Result<bool, Error> {
-        Ok(self.is(mounted)? || self.is_by_name(mounted)?)
+        Ok(self.is(mounted)? || self.is_by_name(mounted)? || self.is_old_node(mounted))
+    }
+
+    /// Whether `mounted` is the node of a device at a place where the volume's was mounted. The device may have lost its
+    /// file since, or got another one, which a mount of its node does not use.
+    fn is_old_node(&self, mounted: &Mounted) -> bool {
+        mounted.is_loop_node() && self.nodes.iter().any(|node| node == mounted.path())
     }
 
     /// Whether a loop device with this backing is the volume's.
@@ -144,6 +157,7 @@ mod tests {
         Own {
             id: "vol-1".to_owned(),
             data: Some(data),
+            nodes: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kernel::storage::beneath::Place;
 use kernel::storage::loopdev::{self, Backing};
@@ -41,12 +41,7 @@ enum What {
 /// Looks at a place. What is found is held open, which keeps a mount busy: drop it before unmounting.
 pub(super) fn look(place: &Place) -> Result<Sight, Error> {
     let path = place.path();
-    let opened = place.open().map_err(|error| match error.errno() {
-        // Whoever names a link is to name something else.
-        Errno::LOOP => Error::Invalid(error.to_string()),
-        _ => error.into(),
-    });
-    let Some(fd) = opened? else {
+    let Some(fd) = place.open().map_err(unplain)? else {
         return Ok(Sight::Nothing);
     };
     let what = match mounts::identity(&fd, &path) {
@@ -61,7 +56,15 @@ pub(super) fn look(place: &Place) -> Result<Sight, Error> {
     Ok(Sight::Mounted(Mounted { fd, path, what }))
 }
 
-fn file_type(fd: &OwnedFd, path: &std::path::Path) -> Result<FileType, Error> {
+/// Why a path leads nowhere: a link on the way, or at its end, is the caller's mistake.
+pub(super) fn unplain(error: kernel::storage::Error) -> Error {
+    match error.errno() {
+        Errno::LOOP | Errno::NOTDIR | Errno::INVAL => Error::Invalid(error.to_string()),
+        _ => error.into(),
+    }
+}
+
+fn file_type(fd: &OwnedFd, path: &Path) -> Result<FileType, Error> {
     let stat = fstat(fd).map_err(|errno| {
         kernel::storage::Error::new(format!("look at {}", path.display()), errno)
     })?;
@@ -95,6 +98,19 @@ impl Mounted {
     /// Its root, as O_PATH.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is the node of a loop device.
+    pub(super) fn is_loop_node(&self) -> bool {
+        match &self.what {
+            What::Alive(identity) => loopdev::is_loop(identity.rdev).is_some(),
+            What::Dead(_) => false,
+        }
     }
 
     /// Whether its filesystem has shut down.

@@ -3,8 +3,6 @@
 //! A directory, or the filesystem in an image, is mounted at the staging path. A raw device is attached, and nothing is
 //! mounted.
 
-use std::path::Path;
-
 use kernel::Undo;
 use kernel::storage::beneath::Place;
 
@@ -95,17 +93,6 @@ impl Driver {
             return Ok(device::find(&image, &volume.id, false)?.is_some());
         }
         self.is_mounted(own, recorded.path.as_ref())
-    }
-
-    /// Whether the volume is mounted at a path.
-    pub(super) fn is_mounted(&self, own: &Own, path: &Path) -> Result<bool, Error> {
-        let Some(place) = self.known_place(path)? else {
-            return Ok(false);
-        };
-        match sight::look(&place)? {
-            Sight::Mounted(mounted) => own.is(&mounted),
-            _ => Ok(false),
-        }
     }
 }
 

@@ -7,12 +7,15 @@ use kernel::storage::filesystem::{self, Space};
 use kernel::storage::mounts;
 
 use super::own::Own;
-use super::sight::{self, Mounted, Sight};
+use super::sight::{Mounted, Sight};
 use crate::driver::{Condition, Driver};
 use crate::error::Error;
 use crate::mount_flags::Flags;
 use crate::record::Volume;
 use crate::request;
+
+/// Less free space than this in a pool is none: filesystems keep a little that nobody gets, and tell it.
+const NOTHING: u64 = 1 << 20;
 
 /// What a volume uses and has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,17 +48,19 @@ impl Driver {
         let own = Own::of(&self.pools, &volume)?;
         if volume.block {
             return match self.is_at(&volume, &own, &wanted.path)? {
-                true => Ok(raw(&volume, &own)),
+                true => {
+                    let trouble = self.trouble_beneath(&volume, &own)?;
+                    Ok(unmeasured(&volume, trouble.unwrap_or_else(well)))
+                }
                 false => absent(&volume, &wanted.path),
             };
         }
-        let sight = match self.known_place(&wanted.path)? {
-            Some(place) => sight::look(&place)?,
-            None => Sight::Nothing,
-        };
-        match sight {
+        match self.sight_of(&wanted.path)? {
             Sight::Mounted(mounted) if own.is(&mounted)? => {
-                let condition = condition(&volume, &own, &mounted, &wanted.path)?;
+                let condition = match self.trouble_beneath(&volume, &own)? {
+                    Some(trouble) => trouble,
+                    None => condition(&volume, &mounted, &wanted.path)?,
+                };
                 if mounted.is_dead() {
                     return Ok(unmeasured(&volume, condition));
                 }
@@ -63,6 +68,21 @@ impl Driver {
             }
             _ => absent(&volume, &wanted.path),
         }
+    }
+
+    /// What is wrong with what the volume lies on: its bytes are gone, or it gets no more of them.
+    fn trouble_beneath(&self, volume: &Volume, own: &Own) -> Result<Option<Condition>, Error> {
+        let (id, pool) = (&volume.id, &volume.pool);
+        if own.data().is_none() {
+            let gone = format!("the data of volume {id} is gone from pool {pool}");
+            return Ok(Some(ill(gone)));
+        }
+        let is_starved = !volume.thick && self.pools.get(pool)?.space()?.available < NOTHING;
+        Ok(is_starved.then(|| {
+            ill(format!(
+                "pool {pool} is full and volume {id} gets no more space from it, make room in the pool"
+            ))
+        }))
     }
 
     fn measure(
@@ -145,10 +165,6 @@ fn unmeasured(volume: &Volume, condition: Condition) -> Stats {
     }
 }
 
-fn raw(volume: &Volume, own: &Own) -> Stats {
-    unmeasured(volume, gone(volume, own).unwrap_or_else(well))
-}
-
 /// A path at which the volume is not. If it should be, that is an answer; otherwise the question is wrong.
 fn absent(volume: &Volume, path: &Path) -> Result<Stats, Error> {
     let staged = volume.staged.iter().map(|staged| &staged.path);
@@ -167,16 +183,9 @@ fn absent(volume: &Volume, path: &Path) -> Result<Stats, Error> {
     Ok(unmeasured(volume, ill(message)))
 }
 
-fn condition(
-    volume: &Volume,
-    own: &Own,
-    mounted: &Mounted,
-    path: &Path,
-) -> Result<Condition, Error> {
+/// Whether a mount of the volume is well.
+fn condition(volume: &Volume, mounted: &Mounted, path: &Path) -> Result<Condition, Error> {
     let id = &volume.id;
-    if let Some(gone) = gone(volume, own) {
-        return Ok(gone);
-    }
     if mounted.is_dead() {
         return Ok(ill(format!(
             "the filesystem of volume {id} has shut down after an error, see the node's kernel log and restart the pod"
@@ -193,16 +202,6 @@ fn condition(
         )));
     }
     Ok(well())
-}
-
-/// Set when the bytes of a volume are gone from its pool.
-fn gone(volume: &Volume, own: &Own) -> Option<Condition> {
-    own.data().is_none().then(|| {
-        ill(format!(
-            "the data of volume {} is gone from pool {}",
-            volume.id, volume.pool
-        ))
-    })
 }
 
 /// Whether nobody expects to write at a path.

@@ -58,7 +58,7 @@ impl Shape {
 /// Puts a mount onto what is at a place.
 pub(super) fn attach(mount: Detached, place: &Place) -> Result<(), Error> {
     let path = place.path();
-    match place.open()? {
+    match place.open().map_err(sight::unplain)? {
         Some(fd) => Ok(mount.attach(fd, &path)?),
         None => Err(Error::Unready(format!(
             "{} was removed meanwhile, try again",
