@@ -55,6 +55,11 @@ impl Setup {
         self
     }
 
+    /// The executable.
+    pub fn executable(&self) -> &Path {
+        &self.executable
+    }
+
     /// Gives the driver another name, and the socket that goes with it.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
