@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kernel::storage::Error as KernelError;
 use kernel::storage::beneath::{self, Place};
+use kernel::storage::freeze;
 use kernel::storage::mounts::{self, Detached};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -16,6 +17,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::mount_flags::Flags;
 use crate::record::Volume;
+use crate::store::Change;
 
 impl Driver {
     /// The place that a path names. Its directory must be there, and no link on the way to it.
@@ -56,6 +58,12 @@ impl Driver {
         let options = terms::options(filesystem, flags);
         let mount = mounts::new_filesystem(filesystem.name(), &device.path(), &options, false)?;
         let root = readable(&mount, Path::new(&volume.id))?;
+        if volume.frozen {
+            // A reboot, or an unmount while no driver ran, ended what held it still.
+            freeze::thaw(&root, Path::new(&volume.id))?;
+            volume.frozen = false;
+            self.store.commit(vec![Change::PutVolume(volume.clone())])?;
+        }
         self.grow_filesystem(volume, root.as_fd())?;
         Ok(mount)
     }
