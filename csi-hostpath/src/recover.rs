@@ -45,13 +45,15 @@ pub fn recover(driver: &Arc<Driver>) -> Result<(), Error> {
             }
         }
     }
-    let kept = copies
-        .values()
-        .flatten()
-        .map(|snapshot| snapshot.source.clone())
-        .collect();
+    let mut kept = BTreeSet::new();
     for snapshots in copies.into_values() {
-        driver.resume(snapshots)?;
+        let sources: Vec<_> = snapshots
+            .iter()
+            .map(|snapshot| snapshot.source.clone())
+            .collect();
+        if driver.resume(snapshots)? {
+            kept.extend(sources);
+        }
     }
     release_devices(driver, &kept)
 }
@@ -86,7 +88,11 @@ fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
             changes = drop_with_group(driver, &snapshot)?;
         }
         driver.store.commit(changes)?;
-        driver.janitor.purge(pool.name(), &id);
+        // The id of an inline volume may come again with the next call.
+        let now = VolumeId::parse(&id).is_some_and(|id| id.is_inline());
+        if !now || pool.purge(&id).is_err() {
+            driver.janitor.purge(pool.name(), &id);
+        }
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use kernel::storage::beneath::Root;
 use kernel::storage::{btrfs, clone, filesystem, project};
+use rustix::io::Errno;
 
 pub use making::{Making, Writable};
 pub use room::{Reservation, Room};
@@ -232,7 +233,16 @@ impl Pool {
     /// Takes an object off its shelf, durably; [`Pool::purge`] frees its space later. One that is not there is off.
     pub fn discard(&self, shelf: Shelf, id: &str) -> Result<(), Error> {
         self.shelve(shelf, id)?;
-        match self.shelf(shelf).rename(id, &self.trash, id) {
+        let discard = || self.shelf(shelf).rename(id, &self.trash, id);
+        let discarded = match discard() {
+            Err(error) if error.errno() == Errno::EXIST => {
+                // An inline volume of the same id that could not be removed then.
+                self.purge(id)?;
+                discard()
+            }
+            discarded => discarded,
+        };
+        match discarded {
             Err(error) if !error.is_missing() => Err(error.into()),
             _ => Ok(self.trash.sync()?),
         }

@@ -115,8 +115,9 @@ fn record(driver: &Driver, snapshots: &[Snapshot], whole: bool) -> Result<(), Er
 }
 
 impl Driver {
-    /// Copies snapshots anew that a crash interrupted: one, or the members of one group.
-    pub(crate) fn resume(self: &Arc<Self>, snapshots: Vec<Snapshot>) -> Result<(), Error> {
+    /// Copies snapshots anew that a crash interrupted: one, or the members of one group. Tells whether their volumes are
+    /// held still meanwhile; otherwise they have failed.
+    pub(crate) fn resume(self: &Arc<Self>, snapshots: Vec<Snapshot>) -> Result<bool, Error> {
         let resumed = self.hold_sources(&snapshots);
         match resumed {
             Ok((volumes, held, cut)) => {
@@ -126,14 +127,15 @@ impl Driver {
                     cut,
                     held,
                 }));
-                Ok(())
+                Ok(true)
             }
             Err(error) => {
                 let failed: Vec<_> = snapshots
                     .into_iter()
                     .map(|snapshot| failed(snapshot, &error))
                     .collect();
-                record(self, &failed, false)
+                record(self, &failed, false)?;
+                Ok(false)
             }
         }
     }

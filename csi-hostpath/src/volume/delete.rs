@@ -41,15 +41,13 @@ impl Driver {
         let pool = self.pools.get(&volume.pool)?;
         pool.discard(Shelf::Volumes, &volume.id)?;
         pool.unlimit(volume)?;
-        if volume.ephemeral {
-            // Its id may come again at once, and must not meet itself in the trash.
-            pool.purge(&volume.id)?;
-        }
         self.store
             .commit(vec![Change::DropVolume(volume.id.clone())])?;
-        if !volume.ephemeral {
-            self.janitor.purge(&volume.pool, &volume.id);
+        if volume.ephemeral {
+            // Its id may come again at once, and must not meet itself in the trash.
+            return pool.purge(&volume.id);
         }
+        self.janitor.purge(&volume.pool, &volume.id);
         Ok(())
     }
 }
