@@ -20,7 +20,7 @@
 //! * [`Kubelet`]: what kubelet does with a volume, at the paths that it uses.
 //! * [`Tree`]: a directory that is hard to copy, and [`Fingerprint`] to tell whether it was copied well.
 //! * [`Writer`]: a pod that never stops writing, and [`records`] to tell whether what was taken of it is of one moment.
-//! * [`Leaks`]: what is left behind.
+//! * [`Leaks`]: what is left behind; [`Tripwire`]: the driver killed in front of a system call.
 //! * [`Scene`]: the usual beginning, all of it on one node.
 
 mod answer;
@@ -40,6 +40,7 @@ pub mod requests;
 mod scene;
 mod scope;
 mod tree;
+mod tripwire;
 mod writer;
 
 pub use answer::Answer;
@@ -54,4 +55,5 @@ pub use pv::Pv;
 pub use scene::Scene;
 pub use scope::{Loop, Mount, Scope};
 pub use tree::Tree;
+pub use tripwire::Tripwire;
 pub use writer::{Writer, records};
