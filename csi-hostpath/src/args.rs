@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, env = "HAWSER_ENABLE_VOLUME_MOUNT_GROUP", value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = switch)]
     pub enable_volume_mount_group: bool,
 
-    /// Where kubelet lives. Every staging and target path is beneath it.
+    /// Where kubelet lives. It may be a symbolic link; on the way from there to a staging or target path none is followed.
     #[arg(
         long,
         env = "HAWSER_KUBELET_DIR",
