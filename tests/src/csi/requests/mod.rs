@@ -1,6 +1,6 @@
 //! Requests that are complete as they are made, and words to change them.
 //!
-//! ```
+//! ```no_run
 //! use testkit::csi::requests::*;
 //!
 //! let request = create_volume("pvc-1").size(64 * MIB).block().parameter("kind", "image");
