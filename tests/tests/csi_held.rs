@@ -49,7 +49,12 @@ impl Copied {
 
     fn in_pool_of(size: u64) -> Self {
         let scene = Scene::with_other(PoolKind::Ext4, PoolKind::Ext4, size);
-        let volume = scene.volume(image("busy").parameter("pool", "other"));
+        // Thick: on a full pool a thin one's own writes fail, which is another matter.
+        let volume = scene.volume(
+            image("busy")
+                .parameter("pool", "other")
+                .parameter("provisioning", "thick"),
+        );
         let path = scene.publish(&volume);
         // Enough that a copy is not over before it can be held up.
         scene.node.sh(&format!(
@@ -391,7 +396,7 @@ fn cs_02_a_driver_that_is_ended_in_a_copy_lets_the_volume_go() {
 
 #[test]
 fn cs_01_without_room_nothing_is_left_and_the_volume_goes_on() {
-    let copied = Copied::in_pool_of(192 << 20);
+    let copied = Copied::in_pool_of(320 << 20);
     let scene = &copied.scene;
     let leaks = scene.leaks();
     let files = copied.slow().files();
