@@ -12,12 +12,12 @@
 //! ```
 
 use crate::error::Error;
-use crate::filter;
 use kernel::net::Mac;
 use kernel::net::nft::{
     Batch, Chain, Element, Family, Hook, Key, Policy, Set, Socket, Table, Type, Value, Verdict,
 };
 use kernel::net::nft::{concat, ether_saddr, iifname};
+use membership::{Member, Place};
 
 const TABLE: Table<'static> = Table::new(Family::Bridge, "hawser_antispoof");
 const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
@@ -29,14 +29,14 @@ pub const ALLOWED: Set<'static> = TABLE.set("allowed", &[Type::Ifname, Type::Eth
 const RULES: [&str; 1] = ["a pod speaks under its own address"];
 
 /// Where the elements of one pod are.
-pub fn places(port: &str, mac: Mac) -> [filter::Place; 2] {
+pub fn places(port: &str, mac: Mac) -> [Place; 2] {
     let name = Value::Ifname(port.to_owned());
     let pair = Key::from([name.clone(), Value::from(mac)]);
     [(GUARDED, Key::from(name)), (ALLOWED, pair)]
 }
 
 /// The elements of one pod.
-pub fn elements(label: &str, port: &str, mac: Mac) -> [(Set<'static>, Element); 2] {
+pub fn elements(label: &str, port: &str, mac: Mac) -> [Member; 2] {
     places(port, mac).map(|(set, key)| (set, Element::new(key).comment(label)))
 }
 
@@ -45,13 +45,13 @@ pub fn ensure(nft: &mut Socket) -> Result<(), Error> {
     if nft.table_exists(TABLE)? {
         Ok(())
     } else {
-        filter::commit_new(nft, &shared_part())
+        Ok(membership::commit_new(nft, &shared_part())?)
     }
 }
 
 /// Tells what is missing of the shared part.
 pub fn missing(nft: &mut Socket) -> Result<Option<String>, Error> {
-    filter::lost_rules(nft, PREROUTING, &RULES)
+    Ok(membership::lost_rules(nft, PREROUTING, &RULES)?)
 }
 
 fn shared_part() -> Batch {

@@ -8,25 +8,27 @@
 //! and holds up the removal of links meanwhile; so the socket stays open until the link is gone, and then closes at once.
 
 use crate::error::Error;
+use crate::filter::SETS;
 use crate::identity::Identity;
 use crate::pod::Pod;
-use crate::{antispoof, filter, masquerade, reference};
+use crate::{antispoof, masquerade, reference};
 use cni::Verb;
 use cni_plugin::Request;
 use kernel::Termination;
 use kernel::net::Rtnl;
 use kernel::net::nft::Socket;
+use membership::Place;
 use std::os::fd::AsFd;
 
 /// Detaches the pod.
 pub fn del(request: &Request) -> Result<(), Error> {
     let stop = Termination::defer().map_err(Error::Signals)?;
     let identity = Identity::of(request.config().network(), request.attachment()?);
-    let mut nft = filter::open();
+    let mut nft = membership::open();
     let filter = match &mut nft {
         Ok(Some(nft)) => leave_filter(nft, request, &identity),
         Ok(None) => Ok(()),
-        Err(_) => nft.map(|_| ()),
+        Err(_) => nft.map(|_| ()).map_err(Error::from),
     };
     let link = remove_link(request, &identity);
     // An interface that could not be removed still has its address; another pod must not get it.
@@ -40,12 +42,13 @@ pub fn del(request: &Request) -> Result<(), Error> {
 
 fn leave_filter(nft: &mut Socket, request: &Request, identity: &Identity) -> Result<(), Error> {
     let known = known_places(request, identity);
-    filter::leave(nft, |label| label == identity.label, &known)?;
+    let belongs = |label: &str| label == identity.label;
+    membership::leave(nft, &SETS, belongs, &known)?;
     reference::leave_filter(nft, request.config().network(), request.attachment()?)
 }
 
 /// The places that follow from the earlier result, as far as there is one that can be read (DEL-3).
-fn known_places(request: &Request, identity: &Identity) -> Vec<filter::Place> {
+fn known_places(request: &Request, identity: &Identity) -> Vec<Place> {
     let Ok(Some(result)) = request.config().prev_result() else {
         return Vec::new();
     };

@@ -4,7 +4,6 @@ use cni::{Code, ConfigError};
 use ipnetwork::IpNetwork;
 use kernel::net;
 use kernel::net::nft;
-use nix::errno::Errno;
 use std::io;
 use std::net::IpAddr;
 
@@ -171,8 +170,8 @@ impl Error {
             Self::Delegate(error) => error.code,
             Self::Kernel(net::Error::Late { .. } | net::Error::Stopped { .. })
             | Self::Netfilter(nft::Error::Unsettled { .. }) => Code::TryAgainLater,
-            Self::Kernel(error) => of_errno(error.errno()),
-            Self::Netfilter(error) => of_errno(error.errno()),
+            Self::Kernel(error) => Code::of_errno(error.errno().map(|errno| errno as i32)),
+            Self::Netfilter(error) => Code::of_errno(error.errno().map(|errno| errno as i32)),
             Self::Conflict(_) | Self::NoPrevResult { .. } => Code::InvalidConfig,
             Self::InterfaceExists { .. } | Self::AlreadyAttached { .. } => Code::InvalidEnvironment,
             Self::NoVlanFiltering { .. } => Code::UnsupportedField,
@@ -197,16 +196,6 @@ const UNUSABLE_ADDRESS: Code = Code::Plugin(102);
 /// CHECK found a difference.
 const DIFFERS: Code = Code::Plugin(103);
 
-/// The kernel is busy or short of memory: later may be better. Everything else is input or output gone wrong.
-fn of_errno(errno: Option<Errno>) -> Code {
-    match errno {
-        Some(Errno::EBUSY | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM | Errno::EINTR) => {
-            Code::TryAgainLater
-        }
-        _ => Code::Io,
-    }
-}
-
 impl From<Error> for cni::Error {
     fn from(error: Error) -> Self {
         match error {
@@ -230,6 +219,7 @@ impl From<Error> for cni::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
 
     #[test]
     fn what_may_go_better_later_says_so() {

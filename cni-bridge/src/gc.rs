@@ -4,12 +4,13 @@
 //! IPAM plugin comes last, as in DEL. Nothing stops at a failure; all of them are reported.
 
 use crate::error::Error;
-use crate::filter;
-use crate::identity::{Identity, is_of_network};
+use crate::filter::SETS;
+use crate::identity::Identity;
 use cni::Verb;
 use cni_plugin::Request;
 use kernel::Termination;
 use kernel::net::Rtnl;
+use membership::label;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
@@ -22,13 +23,13 @@ pub fn gc(request: &Request) -> Result<(), Error> {
         .iter()
         .map(|attachment| Identity::of(network, attachment).label)
         .collect();
-    let stale = |label: &str| is_of_network(label, network) && !valid.contains(label);
+    let stale = |of: &str| label::is_of_network(of, network) && !valid.contains(of);
 
-    let mut nft = filter::open();
+    let mut nft = membership::open();
     let left = match &mut nft {
-        Ok(Some(nft)) => filter::leave(nft, stale, &[]),
+        Ok(Some(nft)) => membership::leave(nft, &SETS, stale, &[]).map_err(Error::from),
         Ok(None) => Ok(()),
-        Err(_) => nft.map(|_| ()),
+        Err(_) => nft.map(|_| ()).map_err(Error::from),
     };
     let mut errors: Vec<_> = left.err().into_iter().collect();
     errors.extend(remove_links(stale));

@@ -13,12 +13,12 @@
 //! ```
 
 use crate::error::Error;
-use crate::filter;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use kernel::net::nft::{
     Batch, Chain, Element, Family, Hook, Key, Policy, Set, Socket, Table, Type, Verdict,
 };
 use kernel::net::nft::{ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, masquerade};
+use membership::{Member, Place};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_masquerade");
@@ -51,13 +51,13 @@ const SUBNET_RULES: [&str; 2] = [
 ];
 
 /// Where the element of a pod address is.
-pub fn place(address: IpNetwork) -> filter::Place {
+pub fn place(address: IpNetwork) -> Place {
     let pods = if address.is_ipv4() { PODS_V4 } else { PODS_V6 };
     (pods, Key::from(address.ip()))
 }
 
 /// The element of one pod address.
-pub fn element(label: &str, address: IpNetwork) -> (Set<'static>, Element) {
+pub fn element(label: &str, address: IpNetwork) -> Member {
     let (pods, key) = place(address);
     let element = Element::new(key).holding(Verdict::Goto(subnet_chain(address)));
     (pods, element.comment(label))
@@ -66,12 +66,12 @@ pub fn element(label: &str, address: IpNetwork) -> (Set<'static>, Element) {
 /// Makes what is missing of the shared part for these addresses.
 pub fn ensure(nft: &mut Socket, addresses: &[IpNetwork]) -> Result<(), Error> {
     if !nft.table_exists(TABLE)? {
-        filter::commit_new(nft, &shared_part())?;
+        membership::commit_new(nft, &shared_part())?;
     }
     for address in addresses {
         let name = subnet_chain(*address);
         if !nft.chain_exists(TABLE.chain(&name))? {
-            filter::commit_new(nft, &subnet_part(&name, *address))?;
+            membership::commit_new(nft, &subnet_part(&name, *address))?;
         }
     }
     Ok(())
@@ -80,8 +80,12 @@ pub fn ensure(nft: &mut Socket, addresses: &[IpNetwork]) -> Result<(), Error> {
 /// Tells what is missing of the shared part for this address.
 pub fn missing(nft: &mut Socket, address: IpNetwork) -> Result<Option<String>, Error> {
     let name = subnet_chain(address);
-    match filter::lost_rules(nft, POSTROUTING, &POSTROUTING_RULES)? {
-        None => filter::lost_rules(nft, TABLE.chain(&name), &SUBNET_RULES),
+    match membership::lost_rules(nft, POSTROUTING, &POSTROUTING_RULES)? {
+        None => Ok(membership::lost_rules(
+            nft,
+            TABLE.chain(&name),
+            &SUBNET_RULES,
+        )?),
         lost => Ok(lost),
     }
 }

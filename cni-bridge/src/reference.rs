@@ -4,9 +4,9 @@
 //! Rules that it made through the legacy iptables are out of nf_tables' reach and stay.
 
 use crate::error::Error;
-use crate::identity::hex;
 use cni::{Attachment, NetworkName};
 use kernel::net::nft::{Batch, Chain, Family, Rule, Socket, Table};
+use membership::label::hex;
 use sha2::{Digest, Sha512};
 
 /// Removes the rules that the reference plugin made for an attachment, if there are any.

@@ -2,12 +2,16 @@
 //!
 //! A delegate is started with our environment and our stdin, its answer is read, and its failure
 //! becomes ours with its code and text. It is never waited for without end, and never left behind.
+//!
+//! Where the delegate's file is the running executable itself, nothing is started: see [`here`].
 
+mod here;
 mod outcome;
 mod process;
 
-use crate::{Error, Request, Verb};
+use crate::{Error, Plugin, Request, Siblings, Verb};
 use cni::{AddResult, Version, excerpt};
+use here::Here;
 use process::{Ended, LARGEST_OUTPUT, Process};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -20,15 +24,17 @@ use std::time::Duration;
 pub const DELEGATE_DEADLINE: Duration = Duration::from_secs(100);
 
 /// Another plugin, found on `CNI_PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Delegate {
     name: String,
     path: PathBuf,
+    /// The plugin itself, and what else is in this executable, where the file found is this executable.
+    here: Option<(&'static Plugin, Siblings)>,
 }
 
 /// The first regular file of that name in the folders. A folder that is not absolute depends on
 /// where the runtime happens to stand, and is passed over.
-pub fn find(plugin_type: &str, folders: &[PathBuf]) -> Result<Delegate, Error> {
+pub fn find(plugin_type: &str, folders: &[PathBuf], siblings: Siblings) -> Result<Delegate, Error> {
     if plugin_type.is_empty()
         || matches!(plugin_type, "." | "..")
         || plugin_type.contains(['/', '\0'])
@@ -47,6 +53,7 @@ pub fn find(plugin_type: &str, folders: &[PathBuf]) -> Result<Delegate, Error> {
         },
         |path| {
             Ok(Delegate {
+                here: here::find(plugin_type, &path, siblings).map(|plugin| (plugin, siblings)),
                 name: plugin_type.to_owned(),
                 path,
             })
@@ -57,15 +64,21 @@ pub fn find(plugin_type: &str, folders: &[PathBuf]) -> Result<Delegate, Error> {
 impl Delegate {
     /// Starts the delegate on a verb, which may be another one than the request's (ADD-6).
     pub fn start(&self, request: &Request, verb: Verb) -> Result<Running, Error> {
-        let mut command = Command::new(&self.path);
-        command.env("CNI_COMMAND", verb.as_str());
-        let process =
-            Process::start(&mut command, request.stdin()).map_err(|source| self.io(source))?;
+        let work = match self.here {
+            Some((plugin, siblings)) => {
+                Here::start(plugin, siblings, verb, request.stdin()).map(Work::Here)
+            }
+            None => {
+                let mut command = Command::new(&self.path);
+                command.env("CNI_COMMAND", verb.as_str());
+                Process::start(&mut command, request.stdin()).map(Work::Process)
+            }
+        };
         Ok(Running {
             delegate: self.clone(),
             verb,
             version: request.config().version(),
-            process,
+            work: work.map_err(|source| self.io(source))?,
         })
     }
 
@@ -94,7 +107,14 @@ pub struct Running {
     delegate: Delegate,
     verb: Verb,
     version: Version,
-    process: Process,
+    work: Work,
+}
+
+/// Where a delegate works. Both ways give the same environment, bytes and answer.
+#[derive(Debug)]
+enum Work {
+    Process(Process),
+    Here(Here),
 }
 
 impl Running {
@@ -112,10 +132,11 @@ impl Running {
         deadline: Duration,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Option<AddResult>, Error> {
-        let ended = self
-            .process
-            .wait(deadline, stop)
-            .map_err(|source| self.delegate.io(source))?;
+        let ended = match &mut self.work {
+            Work::Process(process) => process.wait(deadline, stop),
+            Work::Here(here) => here.wait(deadline, stop),
+        };
+        let ended = ended.map_err(|source| self.delegate.io(source))?;
         let name = self.delegate.name;
         let verb = self.verb;
         match ended {

@@ -21,6 +21,6 @@ pub use cni::Verb;
 pub use delegate::{DELEGATE_DEADLINE, Delegate, Running};
 pub use environment::{Call, Environment};
 pub use error::Error;
-pub use plugin::Plugin;
+pub use plugin::{Plugin, Siblings};
 pub use request::Request;
-pub use run::main;
+pub use run::{main, main_among};

@@ -22,20 +22,30 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What goes to stdout.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Done | Self::About => String::new(),
+            Self::Result(value) => indented(value),
+            Self::Versions(value) => format!("{value}\n"),
+            Self::Failure(error, version) => indented(&error.to_json(*version)),
+        }
+    }
+
+    /// Whether the exit code is 0.
+    pub const fn succeeds(&self) -> bool {
+        !matches!(self, Self::Failure(..))
+    }
+
     /// Writes the answer. Success that cannot be told is failure (IO-3).
     pub fn print(&self, plugin: &Plugin) -> ExitCode {
-        let (written, code) = match self {
-            Self::Done => (Ok(()), ExitCode::SUCCESS),
-            Self::Result(value) => (print(&indented(value)), ExitCode::SUCCESS),
-            Self::Versions(value) => (print(&format!("{value}\n")), ExitCode::SUCCESS),
-            Self::Failure(error, version) => (
-                print(&indented(&error.to_json(*version))),
-                ExitCode::FAILURE,
-            ),
-            Self::About => (introduce(plugin), ExitCode::SUCCESS),
+        let written = match self {
+            Self::About => introduce(plugin),
+            _ => print(&self.text()),
         };
         match written {
-            Ok(()) => code,
+            Ok(()) if self.succeeds() => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::FAILURE,
             Err(error) => {
                 // Stderr is all that is left, and it may be gone too.
                 let _ = writeln!(io::stderr(), "{}: writing the answer: {error}", plugin.name);

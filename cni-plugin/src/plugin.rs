@@ -30,6 +30,9 @@ pub struct Plugin {
     pub status: fn(&Request) -> Result<(), Error>,
 }
 
+/// The plugins that one executable answers as.
+pub type Siblings = &'static [&'static Plugin];
+
 impl Plugin {
     /// The newest version that it speaks: the one for answers to a caller whose own is not known.
     pub(crate) fn newest(&self) -> Version {

@@ -1,7 +1,7 @@
 //! A request, checked as far as the specification goes: what a verb's function is given.
 
 use crate::delegate::{self, Delegate};
-use crate::{Call, Error, netns};
+use crate::{Call, Error, Siblings, netns};
 use cni::{Attachment, CniArgs, Config, ConfigError, Verb, Version};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ pub struct Request {
     call: Call,
     config: Config,
     stdin: Arc<[u8]>,
+    siblings: Siblings,
 }
 
 impl Request {
@@ -34,7 +35,14 @@ impl Request {
             call,
             config,
             stdin,
+            siblings: &[],
         })
+    }
+
+    /// The same request in an executable that is all of these plugins.
+    pub(crate) const fn among(mut self, siblings: Siblings) -> Self {
+        self.siblings = siblings;
+        self
     }
 
     /// What is asked for.
@@ -81,7 +89,7 @@ impl Request {
 
     /// Finds the plugin that is to do a part of the work (DLG-1).
     pub fn delegate(&self, plugin_type: &str) -> Result<Delegate, Error> {
-        delegate::find(plugin_type, &self.call.path)
+        delegate::find(plugin_type, &self.call.path, self.siblings)
     }
 
     /// The configuration as it came, which is what a delegate gets (DLG-2).

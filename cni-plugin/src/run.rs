@@ -1,7 +1,7 @@
 //! From a call to its answer: environment, stdin, version, namespace, and then the verb.
 
 use crate::output::{self, Answer};
-use crate::{Call, Environment, Error, Plugin, Request, input, panics};
+use crate::{Call, Environment, Error, Plugin, Request, Siblings, input, panics};
 use cni::{Verb, Version, declared_version};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,13 +11,21 @@ use std::sync::Arc;
 /// Reads the environment and stdin, calls the verb's function, prints, and says how to exit: 0,
 /// or 1 with an error object on stdout.
 pub fn main(plugin: &'static Plugin) -> ExitCode {
+    main_among(plugin, &[])
+}
+
+/// The same in an executable that is also all of `siblings`: a delegate that turns out to be this very file is not
+/// started as a process, but answers in this one.
+pub fn main_among(plugin: &'static Plugin, siblings: Siblings) -> ExitCode {
     panics::answer_for(plugin);
-    answer(plugin, &Environment::of_process(), input::read).print(plugin)
+    let environment = Environment::of_process();
+    answer(plugin, siblings, &environment, input::read).print(plugin)
 }
 
 /// The answer to a call; `stdin` is read only for a call that is sound so far.
-fn answer(
+pub(crate) fn answer(
     plugin: &Plugin,
+    siblings: Siblings,
     environment: &Environment,
     stdin: impl Fn(Verb) -> Result<Vec<u8>, Error>,
 ) -> Answer {
@@ -33,7 +41,7 @@ fn answer(
         Ok((call, stdin)) if call.verb == Verb::Version => {
             Answer::Versions(output::versions(plugin, declared_version(&stdin)))
         }
-        Ok((call, stdin)) => serve(plugin, call, stdin.into()),
+        Ok((call, stdin)) => serve(plugin, siblings, call, stdin.into()),
     }
 }
 
@@ -43,8 +51,9 @@ fn nothing_offered(stdin: impl Fn(Verb) -> Result<Vec<u8>, Error>) -> bool {
     stdin(Verb::Version).is_ok_and(|offered| offered.is_empty())
 }
 
-fn serve(plugin: &Plugin, call: Call, stdin: Arc<[u8]>) -> Answer {
+fn serve(plugin: &Plugin, siblings: Siblings, call: Call, stdin: Arc<[u8]>) -> Answer {
     let request = Request::new(call, Arc::clone(&stdin), plugin.versions);
+    let request = request.map(|request| request.among(siblings));
     let checked = request.and_then(|request| match plugin.enters_netns {
         true => request.with_settled_netns(),
         false => Ok(request),

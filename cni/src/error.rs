@@ -69,6 +69,20 @@ impl Code {
             _ => Self::Other(number),
         }
     }
+
+    /// The code for what the kernel answered: busy or short of memory may be better later, everything else is input or
+    /// output gone wrong.
+    pub const fn of_errno(errno: Option<i32>) -> Self {
+        const EINTR: i32 = 4;
+        const EAGAIN: i32 = 11;
+        const ENOMEM: i32 = 12;
+        const EBUSY: i32 = 16;
+        const ENOBUFS: i32 = 105;
+        match errno {
+            Some(EINTR | EAGAIN | ENOMEM | EBUSY | ENOBUFS) => Self::TryAgainLater,
+            _ => Self::Io,
+        }
+    }
 }
 
 /// What a plugin answers when it could not do as asked (ERR-1).

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub const LARGEST_OUTPUT: usize = 8 << 20;
 
 /// How long a process that was told to end may still take.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// How often to look for the end of a process where the kernel (before 5.3) cannot tell of it.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -259,7 +259,7 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 }
 
 /// Sleeps until one of the descriptors is ready, the time has passed, or a signal comes.
-fn sleep_on(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
+pub fn sleep_on(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
     let timeout = Timespec::try_from(time).map_err(io::Error::other)?;
     match poll(fds, Some(&timeout)) {
         Ok(_) | Err(Errno::INTR) => Ok(()),

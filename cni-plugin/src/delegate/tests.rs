@@ -289,7 +289,7 @@ fn the_first_file_of_that_name_is_taken() {
     fs::remove_file(first.path().join("ipam")).unwrap();
     fs::create_dir(first.path().join("ipam")).unwrap();
     let folders = [&first, &second, &third].map(|folder| folder.path().to_owned());
-    let delegate = find("ipam", &folders).unwrap();
+    let delegate = find("ipam", &folders, &[]).unwrap();
     assert_eq!(delegate.path, second.path().join("ipam"));
 }
 
@@ -299,7 +299,7 @@ fn a_name_is_no_path() {
     let name = folder.path().file_name().unwrap().to_str().unwrap();
     let outside = format!("../{name}/ipam");
     for bad in ["", ".", "..", "./ipam", "/bin/sh", "a\0b", outside.as_str()] {
-        let error = find(bad, &[folder.path().to_owned()]).unwrap_err();
+        let error = find(bad, &[folder.path().to_owned()], &[]).unwrap_err();
         assert_eq!(error.code(), Code::InvalidConfig, "{bad:?}");
         assert!(matches!(error, Error::DelegateName(_)), "{bad:?}");
     }
@@ -308,7 +308,7 @@ fn a_name_is_no_path() {
 #[test]
 fn a_delegate_that_is_nowhere_is_named_with_every_folder() {
     let folders = ["/nonexistent/a", "bin", "/nonexistent/b"].map(PathBuf::from);
-    let error = find("ipam", &folders).unwrap_err();
+    let error = find("ipam", &folders, &[]).unwrap_err();
     assert_eq!(error.code(), Code::InvalidEnvironment);
     assert_eq!(
         error.to_string(),
@@ -316,7 +316,7 @@ fn a_delegate_that_is_nowhere_is_named_with_every_folder() {
          bin (not absolute, so passed over), /nonexistent/b"
     );
     assert_eq!(
-        find("ipam", &[]).unwrap_err().to_string(),
+        find("ipam", &[], &[]).unwrap_err().to_string(),
         "the plugin ipam was not found in CNI_PATH: it is empty or not set"
     );
 }

@@ -42,7 +42,9 @@ fn environment(verb: &str) -> Environment {
 
 fn ask(plugin: &Plugin, environment: &Environment, config: &Value) -> Answer {
     CALLED.set(None);
-    answer(plugin, environment, |_| Ok(config.to_string().into_bytes()))
+    answer(plugin, &[], environment, |_| {
+        Ok(config.to_string().into_bytes())
+    })
 }
 
 fn config(version: &str) -> Value {
@@ -127,7 +129,7 @@ fn an_error_is_told_in_the_callers_version_where_that_is_known() {
     let (code, _, version) = failure(ask(&PLUGIN, &environment("ADD"), &nameless));
     assert_eq!((code, version), (Code::InvalidConfig, Version::V0_3_1));
 
-    let broken = answer(&PLUGIN, &environment("ADD"), |_| Ok(b"{".to_vec()));
+    let broken = answer(&PLUGIN, &[], &environment("ADD"), |_| Ok(b"{".to_vec()));
     let (code, _, version) = failure(broken);
     assert_eq!((code, version), (Code::Decode, Version::NEWEST));
 }
@@ -136,7 +138,7 @@ fn an_error_is_told_in_the_callers_version_where_that_is_known() {
 fn stdin_is_not_read_for_a_call_that_is_wrong_already() {
     let mut environment = environment("ADD");
     environment.container_id = Some("a/b".into());
-    let answer = answer(&PLUGIN, &environment, |_| panic!("stdin was read"));
+    let answer = answer(&PLUGIN, &[], &environment, |_| panic!("stdin was read"));
     assert_eq!(failure(answer).0, Code::InvalidEnvironment);
 }
 
@@ -190,7 +192,9 @@ fn version_echoes_the_caller_and_knows_no_other_input() {
         ("", "1.1.0"),
         ("{", "1.1.0"),
     ] {
-        let answer = answer(&PLUGIN, &environment, |_| Ok(input.as_bytes().to_vec()));
+        let answer = answer(&PLUGIN, &[], &environment, |_| {
+            Ok(input.as_bytes().to_vec())
+        });
         let Answer::Versions(value) = answer else {
             panic!("{answer:?}");
         };
@@ -202,10 +206,10 @@ fn version_echoes_the_caller_and_knows_no_other_input() {
 #[test]
 fn nobody_calling_is_told_what_this_is() {
     let nobody = Environment::default();
-    let answered = answer(&PLUGIN, &nobody, |_| Ok(Vec::new()));
+    let answered = answer(&PLUGIN, &[], &nobody, |_| Ok(Vec::new()));
     assert!(matches!(answered, Answer::About), "{answered:?}");
     // A configuration comes from a runtime, which forgot the variables.
-    let (code, text, _) = failure(answer(&PLUGIN, &nobody, |_| Ok(b"{}".to_vec())));
+    let (code, text, _) = failure(answer(&PLUGIN, &[], &nobody, |_| Ok(b"{}".to_vec())));
     assert_eq!(code, Code::InvalidEnvironment);
     assert!(text.contains("CNI_COMMAND"), "{text}");
 }

@@ -256,6 +256,11 @@ pub fn up(device: &Device) -> Request {
     change(device, "bring up", LinkMessageBuilder::up)
 }
 
+/// Brings a link down.
+pub fn down(device: &Device) -> Request {
+    change(device, "bring down", LinkMessageBuilder::down)
+}
+
 /// Gives a link an address of its own; a bridge then no longer takes over one of its ports'.
 ///
 /// The kernel announces the link's IP addresses to the neighbours when `arp_notify` and `ndisc_notify` ask for it.

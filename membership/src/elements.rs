@@ -1,0 +1,164 @@
+//! Joining and leaving the sets and maps of the packet filter.
+
+use kernel::net::nft::{self, Batch, Chain, Element, Key, Set, Socket};
+
+/// An element and where it belongs.
+pub type Member = (Set<'static>, Element);
+
+/// Where an element is found.
+pub type Place = (Set<'static>, Key);
+
+/// How often a transaction that met a change by somebody else is built anew.
+const ATTEMPTS: usize = 8;
+
+/// Adds the elements, all or none.
+///
+/// `ensure` makes the static part; it is called only when an element finds it missing, which is nearly never. `taken` is
+/// told of an element that is there already under the key of one of ours, and lets it be replaced or refuses.
+pub fn join<E: From<nft::Error>>(
+    members: &[Member],
+    mut ensure: impl FnMut(&mut Socket) -> Result<(), E>,
+    mut taken: impl FnMut(&Set<'static>, &Element) -> Result<(), E>,
+) -> Result<(), E> {
+    if members.is_empty() {
+        return Ok(());
+    }
+    let mut nft = Socket::open()?;
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        let occupied = outcome.as_ref().is_err_and(nft::Error::already_exists);
+        let mut batch = Batch::new();
+        for (set, element) in members {
+            let present = occupied.then(|| nft.element(*set, &element.key));
+            if let Some(present) = present.transpose()?.flatten() {
+                taken(set, &present)?;
+                batch.delete_element(*set, &element.key);
+            }
+            batch.add_new_element(*set, element);
+        }
+        outcome = nft.commit(&batch);
+        match &outcome {
+            Err(error) if error.is_not_found() => ensure(&mut nft)?,
+            Err(error) if error.already_exists() => {}
+            _ => break,
+        }
+    }
+    Ok(outcome?)
+}
+
+/// A socket to leave by; `None` in a kernel without nf_tables, which has nothing of ours.
+pub fn open() -> Result<Option<Socket>, nft::Error> {
+    match Socket::open() {
+        Err(nft::Error::Unsupported { .. }) => Ok(None),
+        socket => socket.map(Some),
+    }
+}
+
+/// Removes every element of `sets` whose label `belongs`, whatever configuration it was made under.
+///
+/// While pods come and go the kernel may leave an element out of a listing; what is `known` of the places is therefore
+/// asked for directly as well. An element that another attachment has put there meanwhile stays.
+///
+/// The caller closes the socket, and last of all: after a deletion closing waits until the kernel has freed what was
+/// deleted, and meanwhile holds up whoever removes a link.
+pub fn leave(
+    nft: &mut Socket,
+    sets: &[Set<'static>],
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<(), nft::Error> {
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        let batch = removing(nft, sets, &belongs, known)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        outcome = nft.commit(&batch);
+        // Not found: somebody else removed one of them meanwhile, and with it this whole transaction.
+        if !outcome.as_ref().is_err_and(nft::Error::is_not_found) {
+            break;
+        }
+    }
+    outcome
+}
+
+fn removing(
+    nft: &mut Socket,
+    sets: &[Set<'static>],
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<Batch, nft::Error> {
+    let mut found: Vec<Member> = Vec::new();
+    for (set, key) in known {
+        let element = or_none(nft.element(*set, key))?.flatten();
+        found.extend(element.map(|element| (*set, element)));
+    }
+    for set in sets {
+        match or_none(nft.elements(*set)) {
+            Err(nft::Error::Unsettled { .. }) if !known.is_empty() => {}
+            elements => {
+                let elements = elements?.unwrap_or_default().into_iter();
+                found.extend(elements.map(|element| (*set, element)));
+            }
+        }
+    }
+    found.retain(|(_, element)| element.comment.as_deref().is_some_and(&belongs));
+    let mut batch = Batch::new();
+    for (position, (set, element)) in found.iter().enumerate() {
+        let again = found
+            .iter()
+            .take(position)
+            .any(|(other, earlier)| other == set && earlier.key == element.key);
+        if !again {
+            batch.delete_element(*set, &element.key);
+        }
+    }
+    Ok(batch)
+}
+
+/// Says which of the elements is not there as it was made, if one is not.
+pub fn absent(nft: &mut Socket, members: &[Member]) -> Result<Option<String>, nft::Error> {
+    for (set, element) in members {
+        let found = or_none(nft.element(*set, &element.key))?.flatten();
+        if found.as_ref() != Some(element) {
+            let label = element.comment.as_deref().unwrap_or("anybody");
+            return Ok(Some(format!(
+                "{set} has no element {} for {label}",
+                element.key
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// A set that is not there, or that this kernel cannot have, holds nothing.
+pub fn or_none<T>(answer: Result<T, nft::Error>) -> Result<Option<T>, nft::Error> {
+    match answer {
+        Err(error) if error.is_not_found() || matches!(error, nft::Error::Unsupported { .. }) => {
+            Ok(None)
+        }
+        answer => answer.map(Some),
+    }
+}
+
+/// Commits a static part. Somebody else may make it at the same moment; then it is there, which is all that is wanted.
+pub fn commit_new(nft: &mut Socket, batch: &Batch) -> Result<(), nft::Error> {
+    match nft.commit(batch) {
+        Err(error) if error.already_exists() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Tells whether a chain has lost rules, which are known by their comments.
+pub fn lost_rules(
+    nft: &mut Socket,
+    chain: Chain<'_>,
+    wanted: &[&str],
+) -> Result<Option<String>, nft::Error> {
+    let rules = or_none(nft.rules(chain))?.unwrap_or_default();
+    let complete = rules
+        .iter()
+        .map(|rule| rule.comment.as_deref())
+        .eq(wanted.iter().copied().map(Some));
+    Ok((!complete).then(|| format!("{chain} does not have the rules that were made")))
+}

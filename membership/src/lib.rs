@@ -1,0 +1,9 @@
+//! What one attachment has in the packet filter: elements of static sets and maps, each with the attachment's label.
+//!
+//! A plugin makes its tables, chains and rules once for a node; a pod costs one element for each address or mapping. One
+//! transaction joins, one leaves, and [`label`] says whose an element is.
+
+mod elements;
+pub mod label;
+
+pub use elements::{Member, Place, absent, commit_new, join, leave, lost_rules, open, or_none};
