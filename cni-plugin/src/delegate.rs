@@ -127,6 +127,15 @@ impl Running {
         self.finish_within(DELEGATE_DEADLINE, stop)
     }
 
+    /// The id of the process that was started.
+    #[cfg(test)]
+    fn process_id(&self) -> u32 {
+        match &self.work {
+            Work::Process(process) => process.id(),
+            Work::Here(_) => panic!("nothing was started"),
+        }
+    }
+
     fn finish_within(
         mut self,
         deadline: Duration,

@@ -182,7 +182,7 @@ fn a_delegate_that_hangs_is_ended_at_the_deadline() {
     ] {
         let folder = Folder::with(script);
         let running = folder.start(Verb::Add);
-        let pid = running.process.id();
+        let pid = running.process_id();
         let before = Instant::now();
         let found = told(running.finish_within(Duration::from_millis(50), None));
         let text = "ipam did not end ADD within 0.05 s and was ended".to_owned();
@@ -200,7 +200,7 @@ fn a_delegate_that_does_not_listen_is_killed() {
     while !folder.path().join("ready").exists() {
         std::thread::yield_now();
     }
-    let pid = running.process.id();
+    let pid = running.process_id();
     let found = told(running.finish_within(Duration::from_millis(1), None));
     assert_eq!(found.0, Code::TryAgainLater);
     assert!(!is_alive(pid));
@@ -216,7 +216,7 @@ fn a_stop_ends_the_delegate_after_its_own_undo() {
     while !folder.path().join("ready").exists() {
         std::thread::yield_now();
     }
-    let pid = running.process.id();
+    let pid = running.process_id();
     let (stop, mut ask) = std::io::pipe().unwrap();
     ask.write_all(b"x").unwrap();
     let found = told(running.finish_within(SOON, Some(stop.as_fd())));
@@ -230,7 +230,7 @@ fn a_stop_ends_the_delegate_after_its_own_undo() {
 fn a_delegate_that_is_not_waited_for_is_ended() {
     let folder = Folder::with("exec sleep 60");
     let running = folder.start(Verb::Add);
-    let pid = running.process.id();
+    let pid = running.process_id();
     assert!(is_alive(pid));
     drop(running);
     assert!(!is_alive(pid));
@@ -276,7 +276,7 @@ fn an_output_left_open_by_a_grandchild_is_not_waited_for() {
 fn a_delegate_that_prints_without_end_is_ended() {
     let folder = Folder::with("exec yes");
     let running = folder.start(Verb::Add);
-    let pid = running.process.id();
+    let pid = running.process_id();
     let (code, text) = told(running.finish_within(SOON, None));
     assert_eq!(code, Code::Decode);
     assert_eq!(text, "ipam printed more than 8388608 bytes and was ended");
