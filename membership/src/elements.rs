@@ -31,7 +31,9 @@ pub fn join<E: From<nft::Error>>(
         for (set, element) in members {
             let present = occupied.then(|| nft.element(*set, &element.key));
             if let Some(present) = present.transpose()?.flatten() {
-                taken(set, &present)?;
+                if !present.leaving {
+                    taken(set, &present)?;
+                }
                 batch.delete_element(*set, &element.key);
             }
             batch.add_new_element(*set, element);
@@ -60,7 +62,8 @@ pub fn open() -> Result<Option<Socket>, nft::Error> {
 /// asked for directly as well. An element that another attachment has put there meanwhile stays.
 ///
 /// The caller closes the socket, and last of all: after a deletion closing waits until the kernel has freed what was
-/// deleted, and meanwhile holds up whoever removes a link.
+/// deleted, and meanwhile holds up whoever removes a link. Elements of expiring sets are left to expire where the kernel
+/// can, which spares that wait.
 pub fn leave(
     nft: &mut Socket,
     sets: &[Set<'static>],
@@ -102,14 +105,21 @@ fn removing(
             }
         }
     }
-    found.retain(|(_, element)| element.comment.as_deref().is_some_and(&belongs));
+    found.retain(|(_, element)| {
+        !element.leaving && element.comment.as_deref().is_some_and(&belongs)
+    });
     let mut batch = Batch::new();
     for (position, (set, element)) in found.iter().enumerate() {
         let again = found
             .iter()
             .take(position)
             .any(|(other, earlier)| other == set && earlier.key == element.key);
-        if !again {
+        if again {
+            continue;
+        }
+        if set.expiring && nft::elements_can_expire() {
+            batch.expire_element(*set, element);
+        } else {
             batch.delete_element(*set, &element.key);
         }
     }

@@ -19,6 +19,11 @@ use netlink_packet_netfilter::none::ControlMessage;
 /// The type by which the kernel and `nft` know that a map holds verdicts, and the length of one in the kernel.
 const VERDICT_TYPE: u32 = 0xffff_ff00;
 const VERDICT_LENGTH: usize = 16;
+/// How often the kernel frees what has expired, in milliseconds. It walks through the whole set for that; what has expired
+/// counts as gone before.
+const CLEARING_MS: u32 = 60_000;
+/// How long an element that is made to expire still lives, in milliseconds; the kernel rounds it up to its clock's step.
+const LAST_MOMENT_MS: u64 = 1;
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// Changes that come about together or not at all, in the order in which they are given.
@@ -204,6 +209,12 @@ impl Batch {
             ),
             Kind::VerdictMap => (SetFlags::Map, Some((VERDICT_TYPE, VERDICT_LENGTH))),
         };
+        let flags = if set.expiring {
+            attributes.push(SetAttribute::GarbageCollectionInterval(CLEARING_MS));
+            flags | SetFlags::Timeout
+        } else {
+            flags
+        };
         attributes.extend([
             SetAttribute::Flags(flags),
             SetAttribute::KeyType(value::type_number(set.key)),
@@ -255,8 +266,26 @@ impl Batch {
         self.push(set, phrase, 0, message)
     }
 
+    /// Lets an element of an [expiring](Set::expiring) set expire within moments; it must be given as it is there. A
+    /// kernel that [cannot](super::elements_can_expire) leaves it as it is.
+    pub fn expire_element(&mut self, set: Set<'_>, element: &Element) -> &mut Self {
+        let phrase = format!("let element {} of {set} expire", element.key);
+        self.new_element(set, element, NLM_F_CREATE, phrase, Some(LAST_MOMENT_MS))
+    }
+
     fn element(&mut self, set: Set<'_>, element: &Element, flags: u16) -> &mut Self {
         let phrase = format!("add element {} to {set}", element.key);
+        self.new_element(set, element, flags, phrase, None)
+    }
+
+    fn new_element(
+        &mut self,
+        set: Set<'_>,
+        element: &Element,
+        flags: u16,
+        phrase: String,
+        timeout: Option<u64>,
+    ) -> &mut Self {
         if let Some(why) = element.fault(set) {
             return self.refuse(phrase, why);
         }
@@ -267,7 +296,8 @@ impl Batch {
         let comment = element.comment.as_deref().map(userdata::with_comment);
         let rest = data
             .into_iter()
-            .chain(comment.map(SetElementAttribute::UserData));
+            .chain(comment.map(SetElementAttribute::UserData))
+            .chain(timeout.map(SetElementAttribute::Timeout));
         let message = NfTablesMessage::NewSetElement(request::element(set, &element.key, rest));
         self.push(set, phrase, flags, message)
     }

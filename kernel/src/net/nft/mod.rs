@@ -62,6 +62,6 @@ pub use expression::{
 pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
 pub use reply::{Answer, Refusal, Reply, parse_replies};
 pub use rule::{Rule, Term};
-pub use socket::Socket;
+pub use socket::{Socket, elements_can_expire};
 pub use value::{Key, Type, Value};
 pub use verdict::Verdict;

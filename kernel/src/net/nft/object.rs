@@ -60,6 +60,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::Set,
+            expiring: false,
         }
     }
 
@@ -70,6 +71,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::Map(value),
+            expiring: false,
         }
     }
 
@@ -83,6 +85,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::VerdictMap,
+            expiring: false,
         }
     }
 }
@@ -140,6 +143,20 @@ pub struct Set<'a> {
     pub key: &'a [Type],
     /// What it holds.
     pub kind: Kind<'a>,
+    /// Whether elements can be made to expire; see [`Set::expiring`].
+    pub expiring: bool,
+}
+
+impl Set<'_> {
+    /// The same, made so that its elements can expire.
+    ///
+    /// Whoever deletes an element waits, when it closes its socket, until no packet can be looking at the element any
+    /// more: 10 to 15 ms. Whoever lets it expire does not; the kernel clears it away later by itself.
+    #[must_use]
+    pub const fn expiring(mut self) -> Self {
+        self.expiring = true;
+        self
+    }
 }
 
 impl fmt::Display for Set<'_> {
