@@ -12,7 +12,12 @@ use std::{fs, iter};
 /// Under the name of a plugin this executable is that plugin, called by a container runtime; under its own it is the
 /// operator's command.
 #[derive(Debug, Parser)]
-#[command(name = "hawser", version, propagate_version = true)]
+#[command(
+    name = "hawser",
+    bin_name = "hawser",
+    version,
+    propagate_version = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

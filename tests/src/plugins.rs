@@ -17,7 +17,12 @@ pub struct Plugins {
 impl Plugins {
     /// The plugins under test: those of the folder in [`PLUGIN_DIR`], else those that cargo built beside the test.
     pub fn under_test() -> Self {
-        std::env::var_os(PLUGIN_DIR).map_or_else(|| Self::at(built_here()), Self::at)
+        std::env::var_os(PLUGIN_DIR).map_or_else(Self::built_here, Self::at)
+    }
+
+    /// The plugins that cargo built beside the test, each an executable of its own.
+    pub fn built_here() -> Self {
+        Self::at(built_here())
     }
 
     /// The reference plugins.
