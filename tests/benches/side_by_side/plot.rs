@@ -4,7 +4,7 @@ use crate::common::plot::{Plot, Row};
 use crate::contender::Contender;
 use crate::record::{Operation, Record};
 
-const OPERATIONS: [Operation; 15] = [
+const OPERATIONS: [Operation; 17] = [
     Operation::Version,
     Operation::AddPlain,
     Operation::CheckPlain,
@@ -20,6 +20,8 @@ const OPERATIONS: [Operation; 15] = [
     Operation::Adds,
     Operation::Dels,
     Operation::MasqLast,
+    Operation::ChainAdd,
+    Operation::ChainDel,
 ];
 
 /// The picture.
@@ -27,12 +29,12 @@ pub fn svg(record: &Record) -> String {
     let plot = Plot {
         title: "Wall time of a process, median, in ms; shorter is faster",
         label: "Times of the reference plugins, Hawser and the floor",
-        series: Contender::ALL.map(Contender::name),
+        series: Contender::MAIN.map(Contender::name),
         left: 330.0,
         decades: 5,
     };
     plot.svg(OPERATIONS.map(|operation| Row {
         title: operation.title().to_owned(),
-        times: Contender::ALL.map(|contender| record.median(operation, contender)),
+        times: Contender::MAIN.map(|contender| record.median(operation, contender)),
     }))
 }

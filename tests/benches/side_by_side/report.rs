@@ -12,7 +12,8 @@ use crate::record::{Operation, Record};
 const INTRODUCTION: &str = "\
 # Side by side
 
-The reference plugins, Hawser's, and `floor`, a bare program that does the kernel's part of the work and nothing else \
+The reference plugins, Hawser as a node has it (one executable under the names of all plugins), Hawser apart (an executable \
+for each plugin), and `floor`, a bare program that does the kernel's part of the work and nothing else \
 (`tests/src/bin/floor.rs`), run in turn within each round, in changing order, each on hosts of its own. Times are wall \
 times of a whole process in milliseconds: the median, and in brackets the 10th and the 90th percentile. Made by \
 `scripts/bench`.
@@ -63,9 +64,10 @@ fn bar_table(bars: &[Bar]) -> String {
     "\n## What must be reached\n".to_owned() + &table(&["", "bar", "measured", ""], rows)
 }
 
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 7] = [
     "",
     "reference",
+    "Hawser, apart",
     "Hawser",
     "floor",
     "reference / Hawser",
