@@ -97,20 +97,18 @@ impl Batch {
 
     /// Adds a chain that sees packets by itself. One that is there already with another hook is refused.
     pub fn add_base_chain(&mut self, chain: Chain<'_>, hook: Hook, policy: Policy) -> &mut Self {
-        let (kind, number, priority) = hook.parts();
-        let policy = match policy {
-            Policy::Drop => 0,
-            Policy::Accept => 1,
-        };
-        let base = vec![
-            ChainAttribute::Hook(vec![
-                HookAttribute::Number(HookNumber::Inet(number)),
-                HookAttribute::Priority(u32::from_ne_bytes(priority.to_ne_bytes())),
-            ]),
-            ChainAttribute::Policy(policy),
-            ChainAttribute::Type(kind.to_owned()),
-        ];
-        self.chain(chain, NLM_F_CREATE, base)
+        self.chain(chain, NLM_F_CREATE, base(hook, policy))
+    }
+
+    /// Adds a chain that sees packets by itself and that must not be there yet: adding one that is there would change
+    /// its policy.
+    pub fn add_new_base_chain(
+        &mut self,
+        chain: Chain<'_>,
+        hook: Hook,
+        policy: Policy,
+    ) -> &mut Self {
+        self.chain(chain, NEW, base(hook, policy))
     }
 
     /// Deletes every rule of a chain.
@@ -142,7 +140,16 @@ impl Batch {
         chain: Chain<'_>,
         rule: impl IntoIterator<Item = Expression>,
     ) -> &mut Self {
-        self.rule(chain, rule, None)
+        self.rule(chain, rule, None, NLM_F_APPEND)
+    }
+
+    /// Puts a rule in front of all others of a chain, whether or not there is one like it.
+    pub fn insert_rule(
+        &mut self,
+        chain: Chain<'_>,
+        rule: impl IntoIterator<Item = Expression>,
+    ) -> &mut Self {
+        self.rule(chain, rule, None, 0)
     }
 
     /// Appends a rule with a comment, of at most 251 bytes; of more than 128 `nft` prints it but will not read it back.
@@ -152,7 +159,7 @@ impl Batch {
         rule: impl IntoIterator<Item = Expression>,
         comment: &str,
     ) -> &mut Self {
-        self.rule(chain, rule, Some(comment))
+        self.rule(chain, rule, Some(comment), NLM_F_APPEND)
     }
 
     /// Deletes the rule of this handle.
@@ -173,6 +180,7 @@ impl Batch {
         chain: Chain<'_>,
         rule: impl IntoIterator<Item = Expression>,
         comment: Option<&str>,
+        place: u16,
     ) -> &mut Self {
         let phrase = format!("add rule to {chain}");
         let code = match lower(chain.table.family, rule) {
@@ -189,7 +197,7 @@ impl Batch {
             attributes.push(RuleAttribute::UserData(userdata::with_comment(comment)));
         }
         let message = NfTablesMessage::NewRule(RuleMessage { attributes });
-        self.push(chain, phrase, NLM_F_CREATE | NLM_F_APPEND, message)
+        self.push(chain, phrase, NLM_F_CREATE | place, message)
     }
 
     /// Adds a set or map without elements.
@@ -293,6 +301,23 @@ impl Batch {
         self.invalid.get_or_insert((phrase, why));
         self
     }
+}
+
+/// What makes a chain see packets by itself.
+fn base(hook: Hook, policy: Policy) -> Vec<ChainAttribute> {
+    let (kind, number, priority) = hook.parts();
+    let policy = match policy {
+        Policy::Drop => 0,
+        Policy::Accept => 1,
+    };
+    vec![
+        ChainAttribute::Hook(vec![
+            HookAttribute::Number(HookNumber::Inet(number)),
+            HookAttribute::Priority(u32::from_ne_bytes(priority.to_ne_bytes())),
+        ]),
+        ChainAttribute::Policy(policy),
+        ChainAttribute::Type(kind.to_owned()),
+    ]
 }
 
 fn data_of(data: &Data) -> DataAttribute {

@@ -181,6 +181,10 @@ impl Hook {
     pub const SRCNAT: i32 = 100;
     /// `priority dstnat` of the families `inet`, `ip` and `ip6`.
     pub const DSTNAT: i32 = -100;
+    /// `priority filter` of the families `inet`, `ip` and `ip6`, where iptables filters.
+    pub const FILTER: i32 = 0;
+    /// `priority filter` of the bridge family.
+    pub const BRIDGE_FILTER: i32 = -200;
     /// `priority dstnat` of the bridge family, the first of the well-known ones.
     pub const BRIDGE_DSTNAT: i32 = -300;
 }
