@@ -70,4 +70,4 @@ pub use rule::{Rule, Term};
 pub use socket::Socket;
 pub use value::{Key, Type, Value};
 pub use verdict::Verdict;
-pub use xtables::{counter, xt_comment, xt_mark};
+pub use xtables::{counter, legacy_tables, xt_comment, xt_mark};

@@ -4,8 +4,10 @@
 //! that it could have written: its matches in the binary form of the kernel's xtables, and a counter before the verdict.
 
 use super::expression::{Expression, Statement};
+use super::object::Family;
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::Expressions;
+use std::io;
 
 /// What a match is measured in, as the kernel does.
 const ALIGNMENT: usize = 8;
@@ -42,6 +44,23 @@ pub fn counter() -> Expression {
     const PACKETS: u16 = 2;
     let zero = |kind| DefaultNla::new(kind, vec![0; 8]);
     other("counter", vec![zero(BYTES), zero(PACKETS)])
+}
+
+/// The tables of the legacy iptables that filter in the calling thread's network namespace, beside nf_tables and out of
+/// its reach: `filter`, `nat` ... Other families than `ip` and `ip6` have none.
+///
+/// That there is one says nothing of its rules: whoever lists a legacy table makes it, empty.
+pub fn legacy_tables(family: Family) -> io::Result<Vec<String>> {
+    let path = match family {
+        Family::Ip => "/proc/thread-self/net/ip_tables_names",
+        Family::Ip6 => "/proc/thread-self/net/ip6_tables_names",
+        Family::Inet | Family::Bridge => return Ok(Vec::new()),
+    };
+    match std::fs::read_to_string(path) {
+        Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 fn matching(name: &str, revision: u32, mut info: Vec<u8>) -> Expression {
