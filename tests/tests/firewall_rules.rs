@@ -194,7 +194,12 @@ fn pods_that_come_at_once_make_each_rule_once() {
         for rule in rules(&scene.host, program) {
             *counted.entry(rule).or_insert(0) += 1;
         }
-        assert!(counted.values().all(|count| *count == 1), "{counted:#?}");
+        if reference_under_test() {
+            testkit::report_difference("two ADDs at once may each make its shared rules");
+        } else {
+            let once = counted.values().all(|count| *count == 1);
+            assert!(once, "{counted:#?}");
+        }
         assert!(counted.len() >= 3, "{counted:#?}");
     }
 }
@@ -575,15 +580,9 @@ fn a_configuration_that_breaks_a_rule_is_refused_and_changes_nothing() {
             "firewall-cmd --permanent --zone=pods --add-source=",
         ],
     );
-    unlike_the_reference("it gives the name to iptables as it is", || {
-        let name = "FORWARD";
-        run(
-            &host,
-            "ADD",
-            with_earlier(json!({"iptablesAdminChainName": name})),
-        )
-        .refused_naming(7, &["iptablesAdminChainName", name]);
-    });
+    let admin = json!({"iptablesAdminChainName": "FORWARD"});
+    run(&host, "ADD", with_earlier(admin))
+        .refused_naming(7, &["iptablesAdminChainName", "FORWARD"]);
 }
 
 /// A host on which the reference has let a pod through already.
