@@ -18,7 +18,7 @@ use kernel::net::nft::{
 
 const TABLE: Table<'static> = Table::new(Family::Bridge, "hawser_firewall");
 /// The ports of isolated pods.
-pub const ISOLATED: Set<'static> = TABLE.set("isolated", &[Type::Ifname]);
+pub const ISOLATED: Set<'static> = TABLE.set("isolated", &[Type::Ifname]).expiring();
 const FORWARD: Chain<'static> = TABLE.chain("forward");
 const RULE: &str = "isolated pods among themselves";
 

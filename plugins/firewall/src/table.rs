@@ -33,17 +33,21 @@ pub const MARK: u32 = 1 << 12;
 
 const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_firewall");
 /// The pods' IPv4 addresses.
-pub const PODS_V4: Set<'static> = TABLE.set("pods4", &[Type::Ipv4Addr]);
+pub const PODS_V4: Set<'static> = TABLE.set("pods4", &[Type::Ipv4Addr]).expiring();
 /// The pods' IPv6 addresses.
-pub const PODS_V6: Set<'static> = TABLE.set("pods6", &[Type::Ipv6Addr]);
+pub const PODS_V6: Set<'static> = TABLE.set("pods6", &[Type::Ipv6Addr]).expiring();
 /// The IPv4 addresses of pods with an ingress policy.
-pub const CLOSED_V4: Set<'static> = TABLE.set("closed4", &[Type::Ipv4Addr]);
+pub const CLOSED_V4: Set<'static> = TABLE.set("closed4", &[Type::Ipv4Addr]).expiring();
 /// The IPv6 addresses of pods with an ingress policy.
-pub const CLOSED_V6: Set<'static> = TABLE.set("closed6", &[Type::Ipv6Addr]);
+pub const CLOSED_V6: Set<'static> = TABLE.set("closed6", &[Type::Ipv6Addr]).expiring();
 /// The bridges from which closed pods may be reached, by IPv4 address.
-pub const BESIDE_V4: Set<'static> = TABLE.set("beside4", &[Type::Ifname, Type::Ipv4Addr]);
+pub const BESIDE_V4: Set<'static> = TABLE
+    .set("beside4", &[Type::Ifname, Type::Ipv4Addr])
+    .expiring();
 /// The same by IPv6 address.
-pub const BESIDE_V6: Set<'static> = TABLE.set("beside6", &[Type::Ifname, Type::Ipv6Addr]);
+pub const BESIDE_V6: Set<'static> = TABLE
+    .set("beside6", &[Type::Ifname, Type::Ipv6Addr])
+    .expiring();
 
 /// The administrator's chain under its usual name.
 pub const ADMIN: Chain<'static> = TABLE.chain("CNI-ADMIN");
