@@ -29,6 +29,15 @@ pub fn everything(patch: Value) -> Value {
     )
 }
 
+/// A list of [`dual_stack`] with masquerade and, after it, `firewall` with the keys of `patch`.
+pub fn firewalled(patch: Value) -> Value {
+    let mut bridge = dual_stack(json!({"ipMasq": true}));
+    let name = bridge["name"].take();
+    let version = bridge["cniVersion"].take();
+    let firewall = merged(json!({"type": "firewall"}), patch);
+    json!({"name": name, "cniVersion": version, "plugins": [bridge, firewall]})
+}
+
 /// A configuration that runs `host-local` alone, with `ipam` as given.
 pub fn host_local(ipam: Value) -> Value {
     let ipam = merged(json!({"type": "host-local"}), ipam);
