@@ -1,5 +1,7 @@
 //! `firewall` with real packets: hosts that drop what they forward, the administrator's rules, and ingress policies.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use testkit::{
@@ -190,13 +192,13 @@ fn a_mark_that_somebody_else_sets_opens_nothing() {
         scene
             .host
             .sh("iptables -t mangle -A PREROUTING -j MARK --set-mark 0xffffffff");
-        assert_eq!(gets_out(&pod)[0], true);
-        assert_eq!(gets_out(&stranger)[0], false);
+        assert!(gets_out(&pod)[0]);
+        assert!(!gets_out(&stranger)[0]);
         // Outside of the forwarding the bit is nobody's, and the others are left as they were.
         scene
             .host
             .sh("iptables -t mangle -A POSTROUTING -m mark --mark 0xffffefff -j DROP");
-        assert_eq!(gets_out(&pod)[0], false);
+        assert!(!gets_out(&pod)[0]);
     });
 }
 

@@ -690,3 +690,21 @@ fn the_rules_of_many_pods_are_those_of_one() {
         );
     });
 }
+
+#[test]
+fn a_pod_of_ours_is_deleted_by_the_reference_and_then_by_ours() {
+    let scene = dropping(json!({}));
+    scene.join("keeper");
+    let before = scene.dump();
+    scene.add();
+    let pod = scene.eth0();
+    let firewall = alone(
+        &scene.network,
+        &scene.host,
+        &pod,
+        json!({"backend": "iptables"}),
+    );
+    firewall.served_by(Plugins::reference()).del(&pod).silent();
+    scene.network.del(&pod).silent();
+    before.assert_same(&scene.dump());
+}
