@@ -8,23 +8,17 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 use testkit::{
-    Attachment, Dump, Host, Network, reference_under_test, report_difference, unlike_the_reference,
+    Attachment, Dump, Host, Network, chained, reference_under_test, report_difference,
+    unlike_the_reference,
 };
 
 /// Removes all that pods share, so that the next ADD is the first.
 const FIRST_AGAIN: &str = "nft flush ruleset; iptables -P FORWARD DROP; ip6tables -P FORWARD DROP";
 
 fn network(host: &Host) -> Network {
-    let earlier = json!({
-        "cniVersion": "1.1.0",
-        "interfaces": [{"name": "cni0"}, {"name": "veth1"}, {"name": "eth0", "sandbox": "/run/netns/a"}],
-        "ips": [{"address": "10.1.0.7/16", "interface": 2}, {"address": "fd00::7/64", "interface": 2}]
-    });
-    Network::new(
-        host,
-        json!({"cniVersion": "1.1.0", "name": "podnet", "type": "firewall", "iptablesAdminChainName": "SITE",
-               "ingressPolicy": "isolated", "prevResult": earlier}),
-    )
+    let keys = json!({"cniVersion": "1.1.0", "iptablesAdminChainName": "SITE", "ingressPolicy": "isolated",
+        "prevResult": {"cniVersion": "1.1.0"}});
+    Network::new(host, chained("firewall", keys))
 }
 
 fn pod() -> Attachment {

@@ -202,6 +202,29 @@ fn a_mark_that_somebody_else_sets_opens_nothing() {
     });
 }
 
+#[test]
+fn published_ports_are_the_administrators_to_allow_where_iptables_drops() {
+    let scene = Scene::new(firewalled(json!({})));
+    let world = Uplink::of(&scene.host);
+    scene.host.sh(DROP);
+    let pod = pod_of(&scene.host, &scene.network, "pod");
+    let ([address, _], [published, _]) = (addresses(&scene.network, &pod), Uplink::HOST);
+    publish(&scene.host, published, address);
+    assert!(!world.outside.ping(published));
+    scene
+        .host
+        .sh("iptables -A CNI-ADMIN -m conntrack --ctstate DNAT -j ACCEPT");
+    assert!(world.outside.ping(published));
+}
+
+/// Hands pings for an address of the host to a pod.
+fn publish(host: &Host, published: IpAddr, pod: IpAddr) {
+    host.sh(&format!(
+        "nft 'table ip published {{ chain pre {{ type nat hook prerouting priority dstnat; \
+         ip daddr {published} icmp type echo-request dnat to {pod}; }}; }}'"
+    ));
+}
+
 /// A table of nft that forwards nothing but answers, at this priority.
 fn dropping(priority: i32, accepting: &str) -> String {
     format!(
@@ -383,10 +406,7 @@ fn published_ports_are_reached_under_every_policy_but_not_around_it() {
                 let [one, _] = &net.pods;
                 let [address, _] = addresses(&net.network, one);
                 let published = Uplink::HOST[0];
-                net.host.sh(&format!(
-                "nft 'table ip published {{ chain pre {{ type nat hook prerouting priority dstnat; \
-                 ip daddr {published} icmp type echo-request dnat to {address}; }}; }}'"
-            ));
+                publish(&net.host, published, address);
                 // That it is the pod which answers is seen by its answering no more when it is gone.
                 assert!(net.world.outside.ping(published), "{policy}");
                 assert_eq!(net.far.ping(published), policy == "open", "{policy}");
