@@ -166,6 +166,50 @@ fn a_second_add_changes_nothing() {
 }
 
 #[test]
+fn the_policy_is_the_last_adds_whatever_was_left_at_its_place() {
+    unlike_the_reference(
+        "Debian's reference is older than the policy isolated",
+        || {
+            let policies = [
+                "isolated",
+                "open",
+                "same-bridge",
+                "isolated",
+                "same-bridge",
+                "open",
+            ];
+            for same_pod in [true, false] {
+                let host = Host::new();
+                for (n, policy) in policies.into_iter().enumerate() {
+                    let config = after_bridge(json!({"ingressPolicy": policy}));
+                    let network = Network::new(&host, config.clone());
+                    let id = if same_pod {
+                        "c1".to_owned()
+                    } else {
+                        format!("c{n}")
+                    };
+                    let pod = Attachment::new(&id, "eth0", "/dev/null");
+                    network.first("ADD", &pod).run().ok();
+                    network.first("CHECK", &pod).run().silent();
+                    let other = if policy == "open" { "isolated" } else { "open" };
+                    let other = merged(config, json!({"ingressPolicy": other}));
+                    Network::new(&host, other)
+                        .first("CHECK", &pod)
+                        .run()
+                        .refused(103);
+                }
+                let left = Dump::of(&host);
+                let elements = left.named("host nft element").map(|(name, _)| name);
+                let elements: Vec<_> = elements
+                    .filter(|name| !name.contains("firewall pods"))
+                    .collect();
+                assert!(elements.is_empty(), "{elements:#?}");
+            }
+        },
+    );
+}
+
+#[test]
 fn gc_removes_what_is_not_listed_and_nothing_else() {
     unlike_the_reference(
         "it does not know GC (newer ones accept it and do nothing)",

@@ -40,13 +40,12 @@ pub const fn filter(family: Family) -> Table<'static> {
 }
 
 /// Makes what is missing of the rules, in the families that the pod has addresses of.
-pub fn ensure(settings: &Settings, plan: &Plan) -> Result<(), Error> {
+pub fn ensure(nft: &mut Socket, settings: &Settings, plan: &Plan) -> Result<(), Error> {
     if settings.backend == Backend::Nftables {
         return Ok(());
     }
-    let mut nft = Socket::open()?;
     for family in plan.families() {
-        ensure_in(&mut nft, family, settings)?;
+        ensure_in(nft, family, settings)?;
     }
     Ok(())
 }
