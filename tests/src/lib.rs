@@ -51,7 +51,7 @@ pub mod vm;
 mod wait;
 
 pub use call::{Call, Failure, Outcome, Running};
-pub use config::{bridge, dual_stack, everything, firewalled, host_local, merged};
+pub use config::{bridge, chained, dual_stack, everything, firewalled, host_local, merged};
 pub use dump::{Diff, Dump};
 pub use host::{Host, SCRATCH};
 pub use place::{Place, addresses};

@@ -1,5 +1,7 @@
 //! `firewall` with real packets: hosts that drop what they forward, the administrator's rules, and ingress policies.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use testkit::{
@@ -190,14 +192,37 @@ fn a_mark_that_somebody_else_sets_opens_nothing() {
         scene
             .host
             .sh("iptables -t mangle -A PREROUTING -j MARK --set-mark 0xffffffff");
-        assert_eq!(gets_out(&pod)[0], true);
-        assert_eq!(gets_out(&stranger)[0], false);
+        assert!(gets_out(&pod)[0]);
+        assert!(!gets_out(&stranger)[0]);
         // Outside of the forwarding the bit is nobody's, and the others are left as they were.
         scene
             .host
             .sh("iptables -t mangle -A POSTROUTING -m mark --mark 0xffffefff -j DROP");
-        assert_eq!(gets_out(&pod)[0], false);
+        assert!(!gets_out(&pod)[0]);
     });
+}
+
+#[test]
+fn published_ports_are_the_administrators_to_allow_where_iptables_drops() {
+    let scene = Scene::new(firewalled(json!({})));
+    let world = Uplink::of(&scene.host);
+    scene.host.sh(DROP);
+    let pod = pod_of(&scene.host, &scene.network, "pod");
+    let ([address, _], [published, _]) = (addresses(&scene.network, &pod), Uplink::HOST);
+    publish(&scene.host, published, address);
+    assert!(!world.outside.ping(published));
+    scene
+        .host
+        .sh("iptables -A CNI-ADMIN -m conntrack --ctstate DNAT -j ACCEPT");
+    assert!(world.outside.ping(published));
+}
+
+/// Hands pings for an address of the host to a pod.
+fn publish(host: &Host, published: IpAddr, pod: IpAddr) {
+    host.sh(&format!(
+        "nft 'table ip published {{ chain pre {{ type nat hook prerouting priority dstnat; \
+         ip daddr {published} icmp type echo-request dnat to {pod}; }}; }}'"
+    ));
 }
 
 /// A table of nft that forwards nothing but answers, at this priority.
@@ -381,10 +406,7 @@ fn published_ports_are_reached_under_every_policy_but_not_around_it() {
                 let [one, _] = &net.pods;
                 let [address, _] = addresses(&net.network, one);
                 let published = Uplink::HOST[0];
-                net.host.sh(&format!(
-                "nft 'table ip published {{ chain pre {{ type nat hook prerouting priority dstnat; \
-                 ip daddr {published} icmp type echo-request dnat to {address}; }}; }}'"
-            ));
+                publish(&net.host, published, address);
                 // That it is the pod which answers is seen by its answering no more when it is gone.
                 assert!(net.world.outside.ping(published), "{policy}");
                 assert_eq!(net.far.ping(published), policy == "open", "{policy}");

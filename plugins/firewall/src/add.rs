@@ -10,6 +10,7 @@ use crate::undo::{Made, Record};
 use crate::{filter, iptables};
 use cni::AddResult;
 use cni_plugin::Request;
+use kernel::net::nft::Socket;
 use kernel::{Termination, Undo};
 use membership::label;
 
@@ -48,7 +49,9 @@ fn let_through(
     if plan.addresses.is_empty() {
         return Ok(());
     }
-    iptables::ensure(settings, plan)?;
+    let mut nft = Socket::open()?;
+    iptables::ensure(&mut nft, settings, plan)?;
+    filter::vacate(&mut nft, plan)?;
     undo.record(Made(plan.clone()));
     filter::join(settings, plan)?;
     if stop.requested() {

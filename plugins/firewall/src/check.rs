@@ -23,9 +23,12 @@ pub fn check(request: &Request) -> Result<(), Error> {
         }
         return Err(Error::Differs(absent));
     }
-    let mut lost = filter::missing(&mut nft, &settings.admin_chain, &plan)?;
-    if lost.is_none() {
-        lost = iptables::missing(&mut nft, &settings, &plan)?;
+    let mut difference = filter::missing(&mut nft, &settings.admin_chain, &plan)?;
+    if difference.is_none() {
+        difference = iptables::missing(&mut nft, &settings, &plan)?;
     }
-    lost.map_or(Ok(()), |lost| Err(Error::Differs(lost)))
+    if difference.is_none() {
+        difference = filter::foreign(&mut nft, &plan)?;
+    }
+    difference.map_or(Ok(()), |difference| Err(Error::Differs(difference)))
 }

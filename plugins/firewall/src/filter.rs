@@ -20,6 +20,24 @@ pub fn join(settings: &Settings, plan: &Plan) -> Result<(), Error> {
     )
 }
 
+/// Removes what is not this pod's where it would decide for the pod.
+pub fn vacate(nft: &mut Socket, plan: &Plan) -> Result<(), Error> {
+    membership::leave_known(nft, |_| true, &plan.vacant())?;
+    Ok(())
+}
+
+/// Tells what is not this pod's and decides for it. What somebody added by hand has no label, and is meant.
+pub fn foreign(nft: &mut Socket, plan: &Plan) -> Result<Option<String>, Error> {
+    for (set, key) in plan.vacant() {
+        let present = membership::or_none(nft.element(set, &key))?.flatten();
+        let label = present.filter(|element| !element.expires);
+        if let Some(label) = label.and_then(|element| element.comment) {
+            return Ok(Some(format!("{set} has an element {key} of {label}")));
+        }
+    }
+    Ok(None)
+}
+
 fn ensure(nft: &mut Socket, admin: &str, plan: &Plan) -> Result<(), Error> {
     table::ensure(nft, admin)?;
     if plan.is_alone() {

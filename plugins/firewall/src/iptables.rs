@@ -40,13 +40,12 @@ pub const fn filter(family: Family) -> Table<'static> {
 }
 
 /// Makes what is missing of the rules, in the families that the pod has addresses of.
-pub fn ensure(settings: &Settings, plan: &Plan) -> Result<(), Error> {
+pub fn ensure(nft: &mut Socket, settings: &Settings, plan: &Plan) -> Result<(), Error> {
     if settings.backend == Backend::Nftables {
         return Ok(());
     }
-    let mut nft = Socket::open()?;
     for family in plan.families() {
-        ensure_in(&mut nft, family, settings)?;
+        ensure_in(nft, family, settings)?;
     }
     Ok(())
 }
@@ -101,7 +100,7 @@ fn ensure_in(nft: &mut Socket, family: Family, settings: &Settings) -> Result<()
         let batch = seen.repair(table, &settings.admin_chain);
         outcome = nft.commit(&batch);
         match &outcome {
-            Err(error) if error.is_not_found() || error.already_exists() => {}
+            Err(error) if error.is_not_found() || error.already_exists() || error.is_in_use() => {}
             _ => break,
         }
     }
@@ -112,18 +111,18 @@ fn ensure_in(nft: &mut Socket, family: Family, settings: &Settings) -> Result<()
     })
 }
 
-/// What there is of the rules in one table.
+/// What there is of the rules in one table; a rule by its handle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Seen {
     /// There is a chain FORWARD.
     forwards: bool,
-    /// It leads to ours.
-    enters: bool,
-    /// Our chain exists.
-    exists: bool,
-    /// The rule of our chain that leads to the administrator's.
+    /// Its rule that leads to our chain.
+    entry: Option<u64>,
+    /// How many rules our chain has, if it exists.
+    length: Option<usize>,
+    /// Its rule that leads to the administrator's chain.
     admin: Option<u64>,
-    /// Our chain lets marked packets through.
+    /// It lets marked packets through.
     accepts: bool,
 }
 
@@ -134,12 +133,15 @@ impl Seen {
         };
         let pods = rules(nft, table.chain(PODS))?;
         let ours = pods.as_deref().unwrap_or_default();
-        let to_admin = ours.iter().find(|rule| rule.leads_to(admin));
+        let leading = |rules: &[Rule], to: &str| {
+            let found = rules.iter().find(|rule| rule.leads_to(to));
+            found.map(|rule| rule.handle)
+        };
         Ok(Self {
             forwards: true,
-            enters: forward.iter().any(|rule| rule.leads_to(PODS)),
-            exists: pods.is_some(),
-            admin: to_admin.map(|rule| rule.handle),
+            entry: leading(&forward, PODS),
+            length: pods.as_ref().map(Vec::len),
+            admin: leading(ours, admin),
             accepts: ours
                 .iter()
                 .any(|rule| rule.comment.as_deref() == Some(MARKED)),
@@ -147,13 +149,10 @@ impl Seen {
     }
 
     /// The changes that make it complete.
-    ///
-    /// Of two processes that see the same, one has to find that the other was faster, or rules would be there twice. Where
-    /// our chain is made that is sure; where it is mended, the rule to the administrator's chain is made anew for it.
     fn repair(self, table: Table<'_>, admin: &str) -> Batch {
         let [forward, pods] = [FORWARD, PODS].map(|name| table.chain(name));
         let mut batch = Batch::new();
-        if self.enters && self.accepts && self.admin.is_some() {
+        if self.entry.is_some() && self.accepts && self.admin.is_some() {
             return batch;
         }
         if !self.forwards {
@@ -161,21 +160,39 @@ impl Seen {
             let hook = Hook::FilterForward(Hook::FILTER);
             batch.add_new_base_chain(forward, hook, Policy::Accept);
         }
-        if !self.exists {
-            batch.add_new_chain(pods);
-        }
-        if let Some(handle) = self.admin {
-            batch.delete_rule(pods, handle);
-        }
+        let entered = self.stake(&mut batch, forward, pods);
         batch.add_chain(table.chain(admin));
         batch.insert_rule(pods, jump(ADMIN, admin));
         if !self.accepts {
             batch.add_rule(pods, accept());
         }
-        if !self.enters {
+        if !entered {
             batch.insert_rule(forward, jump(ENTRY, PODS));
         }
         batch
+    }
+
+    /// Takes away something that is there, or makes something that must not be there, so that of two processes which see the
+    /// same one fails and looks again; otherwise rules would be there twice. Tells whether FORWARD still leads to our chain.
+    fn stake(self, batch: &mut Batch, forward: Chain<'_>, pods: Chain<'_>) -> bool {
+        match (self.length, self.admin, self.entry) {
+            (None, ..) => {
+                batch.add_new_chain(pods);
+            }
+            (_, Some(admin), _) => {
+                batch.delete_rule(pods, admin);
+            }
+            (_, None, Some(entry)) => {
+                batch.delete_rule(forward, entry);
+                return false;
+            }
+            (Some(0), None, None) => {
+                batch.delete_chain(pods).add_new_chain(pods);
+            }
+            // Somebody's rules and none of ours: there is nothing to stake.
+            (Some(_), None, None) => {}
+        }
+        self.entry.is_some()
     }
 
     fn lost(self, table: Table<'_>, settings: &Settings) -> Option<String> {
@@ -184,7 +201,7 @@ impl Seen {
             let wanted = settings.backend == Backend::Iptables;
             return wanted.then(|| format!("{table} has no chain {FORWARD}"));
         }
-        if !self.enters {
+        if self.entry.is_none() {
             return Some(format!(
                 "chain {FORWARD} of {table} does not lead to {PODS}"
             ));
@@ -229,8 +246,8 @@ mod tests {
 
     const COMPLETE: Seen = Seen {
         forwards: true,
-        enters: true,
-        exists: true,
+        entry: Some(3),
+        length: Some(2),
         admin: Some(7),
         accepts: true,
     };
@@ -265,8 +282,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_lost_is_repaired(enters: bool, exists: bool, admin: Option<u64>, accepts: bool) {
-            let seen = Seen { forwards: true, enters, exists, admin, accepts };
+        fn what_is_lost_is_repaired(entry: Option<u64>, length: Option<usize>, admin: Option<u64>, accepts: bool) {
+            let seen = Seen { forwards: true, entry, length, admin, accepts };
             let lost = seen.lost(filter(Family::Ip), &settings(Backend::Automatic));
             let batch = seen.repair(filter(Family::Ip), "CNI-ADMIN");
             prop_assert_eq!(lost.is_none(), batch.is_empty());

@@ -28,6 +28,8 @@ pub struct Plan {
     pub addresses: Vec<IpAddr>,
     /// What keeps others out.
     pub guard: Guard,
+    /// All the places at which a pod with these addresses and interfaces may have elements.
+    places: Vec<Place>,
 }
 
 /// What keeps others out of a pod.
@@ -54,6 +56,7 @@ impl Plan {
             label,
             addresses: addresses(result),
             guard: guard(settings.ingress, result)?,
+            places: places(result),
         })
     }
 
@@ -67,6 +70,18 @@ impl Plan {
             members.extend(ports.iter().map(port));
         }
         members
+    }
+
+    /// Where there must be nothing: what another policy, of a pod that vanished or of an earlier ADD, left there would
+    /// decide for this pod.
+    pub fn vacant(&self) -> Vec<Place> {
+        let members = self.members();
+        let taken = |(set, key): &&Place| {
+            let mut members = members.iter();
+            members.any(|(other, element)| other == set && element.key == *key)
+        };
+        let places = self.places.iter();
+        places.filter(|place| !taken(place)).cloned().collect()
     }
 
     /// Whether pods are to be kept apart on the bridge itself.
@@ -265,6 +280,25 @@ mod tests {
             families(&["fd00::7/64", "10.1.0.7/16"]),
             [Family::Ip, Family::Ip6]
         );
+    }
+
+    #[test]
+    fn what_one_policy_makes_is_vacant_under_the_others() {
+        let vacant = |policy| -> Vec<String> {
+            let places = plan(policy, &result(&["10.1.0.7/16"])).unwrap().vacant();
+            places
+                .iter()
+                .map(|(set, key)| format!("{} {key}", set.name))
+                .collect()
+        };
+        let open = [
+            "closed4 10.1.0.7",
+            "beside4 \"cni0\" . 10.1.0.7",
+            "isolated \"veth1\"",
+        ];
+        assert_eq!(vacant(Ingress::Open), open);
+        assert_eq!(vacant(Ingress::SameBridge), open[2..]);
+        assert_eq!(vacant(Ingress::Isolated), open[1..2]);
     }
 
     fn addresses() -> impl Strategy<Value = Vec<String>> {

@@ -4,6 +4,9 @@
 //! change and [`Socket::commit`] makes it so in one transaction, wholly or not at all. Rules are meant to be static and
 //! to look things up in sets and maps, so that a pod costs one element whatever the number of pods.
 //!
+//! Rules in the tables of iptables-nft are made of [`xt_comment`], [`xt_mark`] and [`counter`], so that `iptables` goes on
+//! listing them.
+//!
 //! Requests are built from netlink-packet-netfilter's types. Replies are not read with that crate, whose parser indexes
 //! unchecked into nested attributes: here every byte that the kernel sends is looked at before it is used.
 
