@@ -86,7 +86,14 @@ fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
         }
         let mut changes = vec![Change::DropVolume(id.clone())];
         if let Some(snapshot) = driver.store.snapshot(&id)? {
-            changes = drop_with_group(driver, &snapshot)?;
+            match drop_with_group(driver, &snapshot) {
+                // A member's pool is not there: it stays until the start at which it is.
+                Err(Error::Away(why)) => {
+                    tracing::warn!(id, why, "a group of snapshots is deleted later");
+                    continue;
+                }
+                dropped => changes = dropped?,
+            }
         }
         driver.store.commit(changes)?;
         // The id of an inline volume may come again with the next call.
