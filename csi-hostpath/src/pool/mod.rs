@@ -280,6 +280,11 @@ impl Pool {
         content::remove(&self.trash, id)
     }
 
+    /// The ids of the volumes on their shelf.
+    pub fn volumes(&self) -> Result<Vec<String>, Error> {
+        names(&self.volumes)
+    }
+
     /// What a crash left while being made.
     pub fn unfinished(&self) -> Result<Vec<String>, Error> {
         names(&self.making)
