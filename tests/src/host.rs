@@ -99,6 +99,7 @@ fn make_namespaces() -> io::Result<Namespaces> {
     Ok(Namespaces {
         net: File::open("/proc/thread-self/ns/net")?,
         mnt: File::open("/proc/thread-self/ns/mnt")?,
+        processes: None,
     })
 }
 

@@ -35,13 +35,19 @@
 
 mod call;
 mod config;
+mod connection;
+pub mod containerd;
 pub mod csi;
 mod dump;
+mod groups;
 mod host;
+mod image;
+mod init;
 mod packets;
 mod place;
 mod plugins;
 mod pod;
+mod process;
 mod reference;
 mod runtime;
 mod scene;
@@ -54,6 +60,8 @@ pub use call::{Call, Failure, Outcome, Running};
 pub use config::{bridge, dual_stack, everything, host_local, merged};
 pub use dump::{Diff, Dump};
 pub use host::{Host, SCRATCH};
+pub use image::Image;
+pub use init::Init;
 pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;

@@ -1,5 +1,6 @@
 //! Which executables are tested: ours by default, any folder of plugins on request.
 
+use crate::host::Host;
 use std::path::{Path, PathBuf};
 
 /// Where Debian's package `containernetworking-plugins` puts the reference plugins.
@@ -18,6 +19,21 @@ impl Plugins {
     /// The plugins under test: those of the folder in [`PLUGIN_DIR`], else those that cargo built beside the test.
     pub fn under_test() -> Self {
         std::env::var_os(PLUGIN_DIR).map_or_else(|| Self::at(built_here()), Self::at)
+    }
+
+    /// The plugins under test as a node gets them: our one executable, under all of their names; or the folder in
+    /// [`PLUGIN_DIR`].
+    pub fn installed_on(host: &Host) -> Self {
+        if let Some(dir) = std::env::var_os(PLUGIN_DIR) {
+            return Self::at(dir);
+        }
+        let hawser = Self::at(built_here()).executable("hawser");
+        let dir = host.scratch("plugins");
+        let (from, to) = (hawser.display(), dir.display());
+        host.sh(&format!(
+            "mkdir {to}; cp {from} {to}/hawser; {from} plugins | while read -r name _; do ln {to}/hawser {to}/$name; done"
+        ));
+        Self::at(dir)
     }
 
     /// The reference plugins.

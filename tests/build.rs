@@ -1,0 +1,17 @@
+//! Generates the client of the Container Runtime Interface from its definition, with no installed protoc.
+
+#[expect(
+    clippy::print_stdout,
+    reason = "a build script talks to cargo that way"
+)]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    // Without source info: the definition's comments were written to be read there.
+    let definition = protox::Compiler::new(["proto"])?
+        .open_file("cri.proto")?
+        .file_descriptor_set();
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(definition)?;
+    Ok(())
+}
