@@ -21,18 +21,22 @@ impl Plugins {
         std::env::var_os(PLUGIN_DIR).map_or_else(|| Self::at(built_here()), Self::at)
     }
 
-    /// The plugins under test as a node gets them: our one executable, under all of their names; or the folder in
-    /// [`PLUGIN_DIR`].
+    /// The plugins under test as a node gets them, in a folder of the host: our one executable under all of their names,
+    /// or what is in the folder of [`PLUGIN_DIR`].
     pub fn installed_on(host: &Host) -> Self {
-        if let Some(dir) = std::env::var_os(PLUGIN_DIR) {
-            return Self::at(dir);
-        }
-        let hawser = Self::at(built_here()).executable("hawser");
         let dir = host.scratch("plugins");
-        let (from, to) = (hawser.display(), dir.display());
-        host.sh(&format!(
-            "mkdir {to}; cp {from} {to}/hawser; {from} plugins | while read -r name _; do ln {to}/hawser {to}/$name; done"
-        ));
+        let to = dir.display();
+        if let Some(from) = std::env::var_os(PLUGIN_DIR) {
+            let from = Self::at(from).dir;
+            host.sh(&format!("mkdir {to}; ln -s {}/* {to}/", from.display()));
+        } else {
+            let hawser = Self::at(built_here()).executable("hawser");
+            let from = hawser.display();
+            host.sh(&format!(
+                "mkdir {to}; cp {from} {to}/hawser
+                 {from} plugins | while read -r name _; do ln {to}/hawser {to}/$name; done"
+            ));
+        }
         Self::at(dir)
     }
 

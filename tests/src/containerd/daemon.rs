@@ -148,6 +148,12 @@ impl Containerd {
         });
     }
 
+    /// Kills and starts it.
+    pub fn crash(&mut self) {
+        self.kill();
+        self.launch();
+    }
+
     /// Takes the power away and starts everything anew: processes, mounts and what is in memory are gone, and the boot id is
     /// another. The host's network stays, for the test to do with it as it likes.
     pub fn reboot(&mut self, host: &Host) {
@@ -212,9 +218,19 @@ impl Drop for Containerd {
         }
         drop(self.init.take());
         if std::thread::panicking() {
-            eprintln!("containerd said:\n{}", self.log());
+            let log = self.log();
+            let told = log.lines().filter(|line| !is_start_up(line));
+            eprintln!("containerd said:");
+            told.for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// Whether a line of the log tells of a plugin of the daemon's that starts: dozens do.
+fn is_start_up(line: &str) -> bool {
+    ["loading plugin", "Start cri plugin"]
+        .iter()
+        .any(|words| line.contains(words))
 }
 
 /// An image, by its name.

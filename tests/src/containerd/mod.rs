@@ -31,6 +31,7 @@ pub use client::Cri;
 pub use container::{Container, ContainerOptions, Executed, Propagation};
 pub use daemon::{BUSYBOX, Containerd};
 pub use pod::{PodOptions, Sandbox};
+pub use tonic::Status;
 
 /// The Container Runtime Interface, package `runtime.v1`. It is commented in `tests/proto/cri.proto`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
