@@ -1,9 +1,5 @@
 //! Generates the client of the Container Runtime Interface from its definition, with no installed protoc.
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a build script talks to cargo that way"
-)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     // Without source info: the definition's comments were written to be read there.
