@@ -1,4 +1,5 @@
 //! The harness's containerd: its own processes and groups, gone with it, and what manifests ask for.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use std::net::IpAddr;
 use testkit::containerd::{BUSYBOX, ContainerOptions, Containerd, PodOptions, Propagation};

@@ -1,4 +1,5 @@
 //! Pods of a real containerd: our plugins as its CRI calls them, from the sandbox to what is left of it.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
 use serde_json::{Value, json};
 use std::net::IpAddr;

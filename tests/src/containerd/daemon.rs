@@ -190,8 +190,8 @@ impl Containerd {
     /// Renames a complete file, as an installer does.
     fn write_conflist(&self, conflist: &str) {
         let dir = self.conf_dir();
-        let file = dir.join("10-podnet.conflist");
-        let aside = dir.join(".10-podnet.conflist.new");
+        let file = dir.join("10-hawser.conflist");
+        let aside = dir.join(".10-hawser.conflist.new");
         self.host.write(&aside, conflist);
         let renamed = self.host.run(|| std::fs::rename(&aside, &file));
         renamed.expect("put a configuration list in place");
