@@ -29,6 +29,20 @@ pub fn everything(patch: Value) -> Value {
     )
 }
 
+/// The configuration list that a node starts from: `demo/podnet.conflist`, on 10.22.0.0/16 and fd00:22::/64, with the plugins
+/// that are chained after it on a node.
+pub fn shipped() -> Value {
+    let text = include_str!("../demo/podnet.conflist");
+    let mut list: Value = serde_json::from_str(text).expect("a list that is valid");
+    let plugins = list["plugins"].as_array_mut();
+    plugins.expect("a list of plugins").extend(companions());
+    list
+}
+
+fn companions() -> Vec<Value> {
+    Vec::new()
+}
+
 /// A configuration that runs `host-local` alone, with `ipam` as given.
 pub fn host_local(ipam: Value) -> Value {
     let ipam = merged(json!({"type": "host-local"}), ipam);

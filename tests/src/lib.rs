@@ -59,7 +59,7 @@ pub mod vm;
 mod wait;
 
 pub use call::{Call, Failure, Outcome, Running};
-pub use config::{bridge, dual_stack, everything, host_local, merged};
+pub use config::{bridge, dual_stack, everything, host_local, merged, shipped};
 pub use dump::{Diff, Dump};
 pub use host::{Host, SCRATCH};
 pub use image::Image;

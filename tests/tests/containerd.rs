@@ -1,7 +1,9 @@
 //! The harness's containerd: its own processes and groups, gone with it, and what manifests ask for.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
+use std::process::{Command, Stdio};
 use testkit::containerd::{BUSYBOX, ContainerOptions, Containerd, PodOptions, Propagation};
 use testkit::{Host, Plugins};
 
@@ -118,6 +120,46 @@ fn pods_outlive_the_daemon_and_nothing_outlives_init() {
         known[0].state(),
         testkit::containerd::cri::PodSandboxState::SandboxNotready
     );
+}
+
+/// Set for the process that [`nothing_outlives_a_killed_test`] kills, which is this very test.
+const VICTIM: &str = "TESTKIT_VICTIM";
+
+#[test]
+fn nothing_outlives_a_killed_test() {
+    let host = Host::new();
+    if std::env::var_os(VICTIM).is_some() {
+        let containerd = containerd(&host);
+        let pod = containerd.run_pod(PodOptions::new("web")).unwrap();
+        containerd.run_container(&pod, idle("server")).unwrap();
+        // It waits for its end at a pipe that nobody closes.
+        println!("{}", containerd.inside().sh("ps -e -o comm="));
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        return;
+    }
+    host.sh("mkdir /run/groups; mount -t cgroup2 cgroup2 /run/groups");
+    let mut victim = Command::new(std::env::current_exe().unwrap());
+    victim.args(["--exact", "nothing_outlives_a_killed_test", "--nocapture"]);
+    victim
+        .env(VICTIM, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut victim = victim.spawn().unwrap();
+    let mine = format!("testkit-{}-", victim.id());
+    let groups = || {
+        let mut names = host.list("/run/groups");
+        names.retain(|name| name.starts_with(&mine));
+        names
+    };
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let shim = lines.any(|line| line.unwrap().starts_with("containerd-shim"));
+    assert!(shim && groups().len() == 1);
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    // A group can only be removed when no process is left in it.
+    testkit::eventually("its processes and its groups are gone", || {
+        groups().is_empty()
+    });
 }
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

@@ -8,25 +8,12 @@ use testkit::containerd::cri::{
 };
 use testkit::containerd::{BUSYBOX, Container, ContainerOptions, Containerd, PodOptions, Sandbox};
 use testkit::{
-    Attachment, Dump, Host, Network, Plugins, Stub, Uplink, at_once, eventually,
+    Attachment, Dump, Host, Network, Plugins, Stub, Uplink, at_once, eventually, shipped,
     unlike_the_reference,
 };
 
-/// The plugins chained after those of the shipped list.
-const COMPANIONS: [&str; 0] = [];
-
 /// Where the shipped network keeps its addresses.
 const STORE: &str = "/var/lib/cni/networks/podnet";
-
-/// The shipped configuration list, with its companions.
-fn chain() -> Value {
-    let shipped = include_str!("../demo/podnet.conflist");
-    let mut list: Value = serde_json::from_str(shipped).unwrap();
-    for companion in COMPANIONS {
-        push(&mut list, json!({"type": companion}));
-    }
-    list
-}
 
 fn push(list: &mut Value, plugin: Value) {
     list["plugins"].as_array_mut().unwrap().push(plugin);
@@ -41,7 +28,7 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
-        Self::with(chain(), |_| {})
+        Self::with(shipped(), |_| {})
     }
 
     /// A node with a configuration list, for which its plugins are changed.
@@ -256,7 +243,7 @@ fn twenty_pods_come_and_go_at_once() {
 fn a_list_is_replaced_under_running_pods() {
     let node = Node::new();
     let old = node.run("old");
-    let mut list = chain();
+    let mut list = shipped();
     for (range, start) in [(0, "10.22.9.9"), (1, "fd00:22::99")] {
         list["plugins"][0]["ipam"]["ranges"][range][0]["rangeStart"] = json!(start);
     }
@@ -269,7 +256,7 @@ fn a_list_is_replaced_under_running_pods() {
 
     gone(&node.containerd, &old);
     assert_eq!(node.reserved(), ["10.22.9.9", "fd00:22::99"]);
-    node.containerd.configure(&chain().to_string());
+    node.containerd.configure(&shipped().to_string());
     gone(&node.containerd, &new);
     node.assert_as_before();
 }
@@ -296,9 +283,9 @@ fn held(host: &Host, verb: &str) -> Stub {
 /// A node with a pod `other` and the chain with a plugin that is [`held`] at a verb.
 fn holding(verb: &str) -> (Node, Stub, Sandbox) {
     let mut stub = None;
-    let node = Node::with(chain(), |host| stub = Some(held(host, verb)));
+    let node = Node::with(shipped(), |host| stub = Some(held(host, verb)));
     let other = node.run("other");
-    let mut list = chain();
+    let mut list = shipped();
     push(&mut list, json!({"type": "held"}));
     node.containerd.configure(&list.to_string());
     (node, stub.unwrap(), other)
@@ -316,7 +303,7 @@ fn killed_in_the_making(node: &mut Node, stub: &Stub) -> PodSandbox {
     node.containerd.kill();
     assert!(half.join().unwrap().is_err());
     node.containerd.launch();
-    node.containerd.configure(&chain().to_string());
+    node.containerd.configure(&shipped().to_string());
     let mut known = node.containerd.pods().into_iter();
     known
         .find(|pod| pod.state() == PodSandboxState::SandboxNotready)
@@ -349,7 +336,7 @@ fn a_sandbox_that_died_in_the_making_is_collected() {
     let (mut node, stub, other) = holding("ADD");
     let half = killed_in_the_making(&mut node, &stub);
     // No containerd of today calls GC; its successor does as libcni does, with the pods that are ready.
-    let list = testkit::merged(chain(), json!({"cniVersion": "1.1.0"}));
+    let list = testkit::merged(shipped(), json!({"cniVersion": "1.1.0"}));
     let network = Network::new(&node.host, list).searching(node.host.scratch("plugins"));
     unlike_the_reference("Debian's plugins collect no garbage", || {
         network
@@ -384,7 +371,7 @@ fn a_sandbox_goes_whose_end_was_interrupted() {
     node.containerd.kill();
     assert!(half.join().unwrap().is_err());
     node.containerd.launch();
-    node.containerd.configure(&chain().to_string());
+    node.containerd.configure(&shipped().to_string());
     gone(&node.containerd, &pod);
     assert_eq!(node.reserved(), texts(&other));
     gone(&node.containerd, &other);

@@ -1,25 +1,12 @@
 //! Containers of a real podman: our plugins as its CNI backend calls them.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
-use serde_json::{Value, json};
 use std::net::IpAddr;
-use testkit::{Dump, Host, Plugins, Podman, Uplink, eventually};
-
-/// The plugins chained after those of the shipped list.
-const COMPANIONS: [&str; 0] = [];
-
-/// The shipped configuration list, with its companions.
-fn chain() -> Value {
-    let shipped = include_str!("../demo/podnet.conflist");
-    let mut list: Value = serde_json::from_str(shipped).unwrap();
-    let plugins = list["plugins"].as_array_mut().unwrap();
-    plugins.extend(COMPANIONS.map(|companion| json!({"type": companion})));
-    list
-}
+use testkit::{Dump, Host, Plugins, Podman, Uplink, eventually, shipped};
 
 /// A host with podman, on which a container was already: what the first one makes for all is there.
 fn podman(host: &Host) -> Podman {
-    let podman = Podman::on(host, &Plugins::installed_on(host), &chain().to_string());
+    let podman = Podman::on(host, &Plugins::installed_on(host), &shipped().to_string());
     start(&podman, "first");
     podman.ok("rm --force --time 0 first");
     podman

@@ -8,7 +8,7 @@ use crate::init::Init;
 use crate::place::Place;
 use crate::plugins::Plugins;
 use crate::process::{Appearance, Process};
-use crate::wait::eventually;
+use crate::wait::within;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ impl Containerd {
                 image,
                 verbose: false,
             };
-            eventually(&format!("{name} is known"), || {
+            within(PATIENCE, &format!("{name} is known"), || {
                 let status = self.cri.image_status(request.clone());
                 status.is_ok_and(|status| status.image.is_some())
             });
@@ -143,7 +143,7 @@ impl Containerd {
             process.wait_with(appearance.event(), PATIENCE);
         }
         self.process = Some(process);
-        eventually("containerd serves the interface", || {
+        within(PATIENCE, "containerd serves the interface", || {
             self.cri.status(StatusRequest { verbose: false }).is_ok()
         });
     }
@@ -199,7 +199,7 @@ impl Containerd {
 
     /// The daemon shows, beside its status, the very text that it has read.
     fn await_conflist(&self, conflist: &str) {
-        eventually("the configuration list is read", || {
+        within(PATIENCE, "the configuration list is read", || {
             let status = self.cri.status(StatusRequest { verbose: true });
             let shown = status.ok().and_then(|mut s| s.info.remove("cniconfig"));
             let shown: serde_json::Value =
