@@ -6,4 +6,6 @@
 mod elements;
 pub mod label;
 
-pub use elements::{Member, Place, absent, commit_new, join, leave, lost_rules, open, or_none};
+pub use elements::{
+    Member, Place, absent, commit_new, join, leave, leave_known, lost_rules, open, or_none,
+};

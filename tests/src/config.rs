@@ -29,18 +29,13 @@ pub fn everything(patch: Value) -> Value {
     )
 }
 
-/// The configuration list that a node starts from: `demo/podnet.conflist`, on 10.22.0.0/16 and fd00:22::/64, with the plugins
-/// that are chained after it on a node.
-pub fn shipped() -> Value {
-    let text = include_str!("../demo/podnet.conflist");
-    let mut list: Value = serde_json::from_str(text).expect("a list that is valid");
-    let plugins = list["plugins"].as_array_mut();
-    plugins.expect("a list of plugins").extend(companions());
-    list
-}
-
-fn companions() -> Vec<Value> {
-    Vec::new()
+/// A list of [`dual_stack`] with masquerade and, after it, `firewall` with the keys of `patch`.
+pub fn firewalled(patch: Value) -> Value {
+    let mut bridge = dual_stack(json!({"ipMasq": true}));
+    let name = bridge["name"].take();
+    let version = bridge["cniVersion"].take();
+    let firewall = merged(json!({"type": "firewall"}), patch);
+    json!({"name": name, "cniVersion": version, "plugins": [bridge, firewall]})
 }
 
 /// A configuration that runs `host-local` alone, with `ipam` as given.

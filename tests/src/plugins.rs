@@ -1,6 +1,5 @@
 //! Which executables are tested: ours by default, any folder of plugins on request.
 
-use crate::host::Host;
 use std::path::{Path, PathBuf};
 
 /// Where Debian's package `containernetworking-plugins` puts the reference plugins.
@@ -18,26 +17,12 @@ pub struct Plugins {
 impl Plugins {
     /// The plugins under test: those of the folder in [`PLUGIN_DIR`], else those that cargo built beside the test.
     pub fn under_test() -> Self {
-        std::env::var_os(PLUGIN_DIR).map_or_else(|| Self::at(built_here()), Self::at)
+        std::env::var_os(PLUGIN_DIR).map_or_else(Self::built_here, Self::at)
     }
 
-    /// The plugins under test as a node gets them, in a folder of the host: our one executable under all of their names,
-    /// or what is in the folder of [`PLUGIN_DIR`].
-    pub fn installed_on(host: &Host) -> Self {
-        let dir = host.scratch("plugins");
-        let to = dir.display();
-        if let Some(from) = std::env::var_os(PLUGIN_DIR) {
-            let from = Self::at(from).dir;
-            host.sh(&format!("mkdir {to}; ln -s {}/* {to}/", from.display()));
-        } else {
-            let hawser = Self::at(built_here()).executable("hawser");
-            let from = hawser.display();
-            host.sh(&format!(
-                "mkdir {to}; cp {from} {to}/hawser
-                 {from} plugins | while read -r name _; do ln {to}/hawser {to}/$name; done"
-            ));
-        }
-        Self::at(dir)
+    /// The plugins that cargo built beside the test, each an executable of its own.
+    pub fn built_here() -> Self {
+        Self::at(built_here())
     }
 
     /// The reference plugins.

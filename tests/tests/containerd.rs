@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use testkit::containerd::{BUSYBOX, ContainerOptions, Containerd, PodOptions, Propagation};
-use testkit::{Host, Plugins};
+use testkit::{Host, Installed};
 
 const NETWORK: &str = r#"{"cniVersion": "1.0.0", "name": "podnet", "plugins": [
     {"type": "bridge", "isGateway": true, "ipam": {"type": "host-local", "ranges": [
@@ -14,7 +14,7 @@ const NETWORK: &str = r#"{"cniVersion": "1.0.0", "name": "podnet", "plugins": [
 ]}"#;
 
 fn containerd(host: &Host) -> Containerd {
-    Containerd::start(host, &Plugins::installed_on(host), NETWORK)
+    Containerd::start(host, &Installed::on(host).plugins, NETWORK)
 }
 
 fn idle(name: &str) -> ContainerOptions {

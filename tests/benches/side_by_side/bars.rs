@@ -1,6 +1,6 @@
 //! What must be reached, row by row, and whether it was.
 
-use crate::contender::Contender::{self, Floor, Hawser, Reference};
+use crate::contender::Contender::{self, Apart, Floor, Hawser, Reference};
 use crate::record::{Operation, Record};
 
 /// One demand.
@@ -41,6 +41,8 @@ pub fn all(record: &Record) -> Vec<Bar> {
     let mut bars = of_attachments(record);
     bars.extend(of_the_store(record));
     bars.extend(of_many_pods(record));
+    bars.extend(of_the_one_binary(record));
+    bars.extend(of_the_chain(record));
     bars.extend(of_weight(record));
     bars
 }
@@ -126,21 +128,76 @@ fn of_many_pods(record: &Record) -> Vec<Bar> {
     ]
 }
 
+fn of_the_one_binary(record: &Record) -> Vec<Bar> {
+    use Operation::{AddMasq, AddPlain, Version};
+    vec![
+        at_most(
+            record,
+            "VERSION, against a start that does nothing",
+            Version,
+            (Version, Floor),
+            1.3,
+        ),
+        Bar {
+            what: "ADD, plain, against two executables",
+            measured: record.ratio((AddPlain, Apart), (AddPlain, Hawser)),
+            limit: Limit::Faster(1.2),
+        },
+        at_most(
+            record,
+            "ADD, plain, of the one executable, against the floor",
+            AddPlain,
+            (AddPlain, Floor),
+            1.5,
+        ),
+        faster(
+            record,
+            "ADD with isGateway and ipMasq, of the one executable",
+            AddMasq,
+            8.0,
+        ),
+    ]
+}
+
+fn of_the_chain(record: &Record) -> Vec<Bar> {
+    use Operation::{ChainAdd, ChainAddMany, ChainDel, ChainDelMany};
+    let among = |what, above, below| at_most(record, what, above, (below, Hawser), 1.1);
+    vec![
+        faster(record, "ADD of the chain", ChainAdd, 15.0),
+        faster(record, "DEL of the chain", ChainDel, 7.0),
+        among(
+            "ADD of the chain among 1,000 pods and 5,000 mappings, against none",
+            ChainAddMany,
+            ChainAdd,
+        ),
+        among(
+            "DEL of the chain among 1,000 pods and 5,000 mappings, against none",
+            ChainDelMany,
+            ChainDel,
+        ),
+    ]
+}
+
 fn of_weight(record: &Record) -> Vec<Bar> {
-    let megabytes = |what, operation, limit| Bar {
+    let megabytes = |what, (operation, contender), limit| Bar {
         what,
         measured: record
-            .series(operation, Hawser)
+            .series(operation, contender)
             .map(|series| series.quantile(1.0)),
         limit: Limit::Megabytes(limit),
     };
     vec![
-        megabytes("size of `bridge`", Operation::BridgeSize, 2.0),
-        megabytes("size of `host-local`", Operation::HostLocalSize, 2.0),
-        megabytes("peak of resident memory", Operation::Memory, 4.0),
+        megabytes("size of `hawser`", (Operation::HawserSize, Hawser), 4.0),
+        megabytes("size of `bridge`", (Operation::BridgeSize, Apart), 2.0),
+        megabytes(
+            "size of `host-local`",
+            (Operation::HostLocalSize, Apart),
+            2.0,
+        ),
+        megabytes("peak of resident memory", (Operation::Memory, Hawser), 4.0),
         megabytes(
             "the same, host-local's first ADD over 60,000 found reservations",
-            Operation::MemoryTakeover,
+            (Operation::MemoryTakeover, Hawser),
             4.0,
         ),
     ]

@@ -13,19 +13,20 @@
 
 mod bars;
 mod breakdown;
+#[path = "../common/mod.rs"]
+mod common;
 mod contender;
 mod experiments;
 mod lane;
 mod machine;
-mod options;
 mod plot;
 mod process;
 mod record;
 mod report;
 mod rounds;
-mod series;
 
-use options::Options;
+use common::options::{self, Bench, Options};
+use common::series;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -35,15 +36,20 @@ fn main() -> ExitCode {
     {
         return process::tell_peak(program, rest);
     }
-    let options = match Options::read(&words) {
+    let bench = Bench {
+        script: "scripts/bench",
+        report: "bench",
+        experiments: experiments::ALL.map(|experiment| experiment.name).into(),
+    };
+    let options = match Options::read(&words, &bench) {
         Ok(Some(options)) => options,
         Ok(None) => return ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}\n\n{}", options::USAGE);
+            eprintln!("{why}\n\n{}", bench.usage());
             return ExitCode::FAILURE;
         }
     };
-    match run(&options) {
+    match run(&bench, &options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
@@ -54,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs the chosen experiments; false when one of them could not be finished.
-fn run(options: &Options) -> Result<bool, process::Failed> {
+fn run(bench: &Bench, options: &Options) -> Result<bool, process::Failed> {
     let mut record = record::Record::default();
     let mut complete = true;
     for experiment in experiments::ALL {
@@ -69,14 +75,7 @@ fn run(options: &Options) -> Result<bool, process::Failed> {
     }
     let text = report::markdown(&record, options);
     println!("{text}");
-    if let Some(dir) = &options.out {
-        write(&dir.join("bench.md"), &text)?;
-        write(&dir.join("bench.svg"), &plot::svg(&record))?;
-    }
+    let written = bench.write(options, &text, &plot::svg(&record));
+    written.map_err(process::Failed)?;
     Ok(complete)
-}
-
-fn write(path: &std::path::Path, text: &str) -> Result<(), process::Failed> {
-    std::fs::write(path, text)
-        .map_err(|e| process::Failed(format!("write {}: {e}", path.display())))
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const SETTLING: Duration = Duration::from_millis(10);
 
 /// Keeps the processor busy meanwhile: one that has gone to sleep wakes up on the next process's account.
-fn settle() {
+pub fn settle() {
     let until = Instant::now() + SETTLING;
     while Instant::now() < until {
         hint::spin_loop();

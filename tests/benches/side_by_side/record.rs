@@ -34,6 +34,11 @@ pub enum Operation {
     PlainLast,
     MasqFirst,
     MasqLast,
+    ChainAdd,
+    ChainDel,
+    ChainAddMany,
+    ChainDelMany,
+    HawserSize,
     BridgeSize,
     HostLocalSize,
     Memory,
@@ -70,6 +75,11 @@ impl Operation {
             Self::PlainLast => "ADD, the last 30 of 300 pods",
             Self::MasqFirst => "ADD with ipMasq, the first 30 of 300 pods",
             Self::MasqLast => "ADD with ipMasq, the last 30 of 300 pods",
+            Self::ChainAdd => "ADD of the chain: ipMasq, two ports, firewall",
+            Self::ChainDel => "DEL of the chain",
+            Self::ChainAddMany => "ADD of the chain among 1,000 pods, 5,000 mappings",
+            Self::ChainDelMany => "DEL of the chain among 1,000 pods, 5,000 mappings",
+            Self::HawserSize => "size of `hawser`",
             Self::BridgeSize => "size of `bridge`",
             Self::HostLocalSize => "size of `host-local`",
             Self::Memory => "peak of resident memory",
@@ -83,7 +93,11 @@ impl Operation {
     pub const fn is_time(self) -> bool {
         !matches!(
             self,
-            Self::BridgeSize | Self::HostLocalSize | Self::Memory | Self::MemoryTakeover
+            Self::HawserSize
+                | Self::BridgeSize
+                | Self::HostLocalSize
+                | Self::Memory
+                | Self::MemoryTakeover
         )
     }
 }

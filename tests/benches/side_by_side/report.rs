@@ -2,16 +2,18 @@
 
 use crate::bars::{self, Bar, Limit};
 use crate::breakdown::{self, Breakdown};
+use crate::common::options::Options;
+use crate::common::series::Series;
+use crate::common::table::{self, QUICK, cell, number, optional, table, verdict};
 use crate::contender::Contender::{self, Hawser, Reference};
 use crate::machine;
-use crate::options::Options;
 use crate::record::{Operation, Record};
-use crate::series::Series;
 
 const INTRODUCTION: &str = "\
 # Side by side
 
-The reference plugins, Hawser's, and `floor`, a bare program that does the kernel's part of the work and nothing else \
+The reference plugins, Hawser as a node has it (one executable under the names of all plugins), Hawser apart (an executable \
+for each plugin), and `floor`, a bare program that does the kernel's part of the work and nothing else \
 (`tests/src/bin/floor.rs`), run in turn within each round, in changing order, each on hosts of its own. Times are wall \
 times of a whole process in milliseconds: the median, and in brackets the 10th and the 90th percentile. Made by \
 `scripts/bench`.
@@ -23,9 +25,9 @@ times of a whole process in milliseconds: the median, and in brackets the 10th a
 pub fn markdown(record: &Record, options: &Options) -> String {
     let mut text = INTRODUCTION.to_owned();
     if options.quick {
-        text += "\nA quick run at a small scale: it shows that everything works, and measures nothing.\n";
+        text += QUICK;
     }
-    text += &machine_table(options);
+    text += &table::machine(machine::facts(), options);
     text += &bar_table(&bars::all(record));
     text += &time_table(record);
     let breakdowns = breakdown::all(record);
@@ -45,65 +47,53 @@ Each line is the median of one process less that of another which lacks this lin
 plugin works while the kernel makes the veth pair: what the two overlap by is in the last line, which may be below zero.
 ";
 
-fn machine_table(options: &Options) -> String {
-    let mut text = "\n## The machine\n\n| | |\n| --- | --- |\n".to_owned();
-    for (name, value) in machine::facts() {
-        text += &format!("| {name} | {value} |\n");
-    }
-    text + &format!("| rounds | {} |\n", options.rounds)
-}
-
 fn bar_table(bars: &[Bar]) -> String {
-    let mut text =
-        "\n## What must be reached\n\n| | bar | measured | |\n| --- | --- | --- | --- |\n"
-            .to_owned();
-    for bar in bars {
+    let rows = bars.iter().map(|bar| {
         let limit = match bar.limit {
             Limit::Faster(limit) => format!("at least {limit} times faster"),
             Limit::AtMost(limit) => format!("at most {limit} times"),
             Limit::Megabytes(limit) => format!("at most {limit} MB"),
         };
-        let measured = bar
-            .measured
-            .map_or("-".to_owned(), |number| format!("{number:.2}"));
-        let verdict = match bar.reached() {
-            None => "not measured",
-            Some(true) => "pass",
-            Some(false) => "**miss**",
-        };
-        text += &format!("| {} | {limit} | {measured} | {verdict} |\n", bar.what);
-    }
-    text
+        vec![
+            bar.what.to_owned(),
+            limit,
+            optional(bar.measured),
+            verdict(bar.reached()),
+        ]
+    });
+    "\n## What must be reached\n".to_owned() + &table(&["", "bar", "measured", ""], rows)
 }
+
+const COLUMNS: [&str; 7] = [
+    "",
+    "reference",
+    "Hawser, apart",
+    "Hawser",
+    "floor",
+    "reference / Hawser",
+    "Hawser / floor",
+];
 
 fn time_table(record: &Record) -> String {
-    let mut text = "\n## Times, in ms; sizes and memory at their largest, in MB\n\n| | reference | Hawser | floor | reference / Hawser | Hawser / floor |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
-    for operation in record.operations() {
+    let rows = record.operations().into_iter().map(|operation| {
+        let mut row = vec![operation.title().to_owned()];
         let cells =
-            Contender::ALL.map(|contender| cell(operation, record.series(operation, contender)));
-        let faster = ratio(record, operation, Reference, Hawser);
-        let above = ratio(record, operation, Hawser, Contender::Floor);
-        text += &format!(
-            "| {} | {} | {faster} | {above} |\n",
-            operation.title(),
-            cells.join(" | ")
-        );
-    }
-    text
+            Contender::ALL.map(|contender| of(operation, record.series(operation, contender)));
+        row.extend(cells);
+        row.push(ratio(record, operation, Reference, Hawser));
+        row.push(ratio(record, operation, Hawser, Contender::Floor));
+        row
+    });
+    "\n## Times, in ms; sizes and memory at their largest, in MB\n".to_owned()
+        + &table(&COLUMNS, rows)
 }
 
-fn cell(operation: Operation, series: Option<Series>) -> String {
-    let Some(series) = series else {
-        return "-".to_owned();
-    };
-    if !operation.is_time() {
-        return format!("{:.2}", series.quantile(1.0));
+fn of(operation: Operation, series: Option<Series>) -> String {
+    match series {
+        None => "-".to_owned(),
+        Some(series) if operation.is_time() => cell(&series),
+        Some(series) => number(series.quantile(1.0)),
     }
-    let [low, median, high] = [0.1, 0.5, 0.9].map(|share| series.quantile(share));
-    if series.len() == 1 {
-        return format!("{median:.2}");
-    }
-    format!("**{median:.2}** ({low:.2} .. {high:.2})")
 }
 
 fn ratio(record: &Record, operation: Operation, above: Contender, below: Contender) -> String {
@@ -112,10 +102,10 @@ fn ratio(record: &Record, operation: Operation, above: Contender, below: Contend
 }
 
 fn breakdown_table(breakdown: &Breakdown) -> String {
-    let mut text = format!("\n| {} | ms |\n| --- | ---: |\n", breakdown.of);
-    for (line, time) in &breakdown.lines {
-        text += &format!("| {line} | {time:.2} |\n");
-    }
     let (ours, bare) = breakdown.whole;
-    text + &format!("| **Hawser, the whole process** (the floor's: {bare:.2}) | **{ours:.2}** |\n")
+    let lines = breakdown.lines.iter();
+    let lines = lines.map(|(line, time)| vec![(*line).to_owned(), format!("{time:.2}")]);
+    let whole = format!("**Hawser, the whole process** (the floor's: {bare:.2})");
+    let rows = lines.chain([vec![whole, format!("**{ours:.2}**")]]);
+    table(&[breakdown.of, "ms"], rows)
 }

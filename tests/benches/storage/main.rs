@@ -17,27 +17,30 @@
 
 mod bars;
 mod bed;
+#[path = "../common/mod.rs"]
+mod common;
 mod experiments;
-mod machine;
 mod operation;
-mod options;
 mod plot;
 mod record;
 mod report;
-#[path = "../side_by_side/series.rs"]
-mod series;
 
-use options::Options;
-use std::path::Path;
+use common::options::{self, Bench, Options};
+use common::series;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let words: Vec<_> = std::env::args().skip(1).collect();
-    let options = match Options::read(&words) {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let bench = Bench {
+        script: "scripts/bench-csi",
+        report: "bench-csi",
+        experiments: experiments::ALL.map(|experiment| experiment.name).into(),
+    };
+    let options = match Options::read(&words, &bench) {
         Ok(Some(options)) => options,
         Ok(None) => return ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}\n\n{}", options::USAGE);
+            eprintln!("{why}\n\n{}", bench.usage());
             return ExitCode::FAILURE;
         }
     };
@@ -50,13 +53,7 @@ fn main() -> ExitCode {
     }
     let text = report::markdown(&record, &options);
     println!("{text}");
-    if let Some(dir) = &options.out {
-        write(&dir.join("bench-csi.md"), &text);
-        write(&dir.join("bench-csi.svg"), &plot::svg(&record));
-    }
+    let written = bench.write(&options, &text, &plot::svg(&record));
+    written.unwrap_or_else(|why| panic!("{why}"));
     ExitCode::SUCCESS
-}
-
-fn write(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
 }

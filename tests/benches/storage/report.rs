@@ -1,11 +1,11 @@
 //! The report as Markdown.
 
 use crate::bars::{self, Bar};
-use crate::machine;
+use crate::common::machine::{self, shell};
+use crate::common::options::Options;
+use crate::common::table::{self, QUICK, cell, optional, table, verdict};
 use crate::operation::Operation;
-use crate::options::Options;
 use crate::record::Record;
-use crate::series::Series;
 
 const INTRODUCTION: &str = "\
 # The storage driver, measured
@@ -24,89 +24,66 @@ kernel's own steps beneath a call, measured in this run without a driver and add
 pub fn markdown(record: &Record, options: &Options) -> String {
     let mut text = INTRODUCTION.to_owned();
     if options.quick {
-        text += "\nA quick run at a small scale: it shows that everything works, and measures nothing.\n";
+        text += QUICK;
     }
-    text += &machine_table(options);
+    text += &table::machine(facts(), options);
     text += &bar_table(&bars::all(record));
     text += &call_table(record);
     text += &step_table(record);
     text
 }
 
-fn machine_table(options: &Options) -> String {
-    let mut text = "\n## The machine\n\n| | |\n| --- | --- |\n".to_owned();
-    for (name, value) in machine::facts() {
-        text += &format!("| {name} | {value} |\n");
-    }
-    text + &format!("| rounds | {} |\n", options.rounds)
+/// What the machine's own disk is, beside the rest.
+fn facts() -> Vec<(&'static str, String)> {
+    let mut facts = machine::facts();
+    let disk = shell("findmnt -n -o FSTYPE,OPTIONS -T /tmp");
+    facts.push(("filesystem of the machine", disk));
+    facts
 }
 
 fn bar_table(bars: &[Bar]) -> String {
-    let mut text =
-        "\n## What must be reached\n\n| | at most | measured | |\n| --- | ---: | ---: | --- |\n"
-            .to_owned();
-    for bar in bars {
-        let (measured, verdict) = match bar.measured {
-            None => ("-".to_owned(), "not measured"),
-            Some(measured) if measured <= bar.limit => (number(measured), "pass"),
-            Some(measured) => (number(measured), "**miss**"),
-        };
-        let (what, limit, unit) = (&bar.what, bar.limit, bar.unit);
-        text += &format!("| {what} | {limit} {unit} | {measured} | {verdict} |\n");
-    }
-    text
+    let rows = bars.iter().map(|bar| {
+        vec![
+            bar.what.clone(),
+            format!("{} {}", bar.limit, bar.unit),
+            optional(bar.measured),
+            verdict(bar.measured.map(|measured| measured <= bar.limit)),
+        ]
+    });
+    "\n## What must be reached\n".to_owned() + &table(&["", "at most", "measured", ""], rows)
 }
 
+const COLUMNS: [&str; 5] = [
+    "",
+    "reference",
+    "Hawser",
+    "the machine",
+    "reference / Hawser",
+];
+
 fn call_table(record: &Record) -> String {
-    let mut text = "\n## Calls, in ms; sizes and memory in MB\n\n| | reference | Hawser | the machine | reference / Hawser |\n| --- | ---: | ---: | ---: | ---: |\n".to_owned();
-    for operation in record.operations() {
-        let Some(series) = record.series(operation) else {
-            continue;
-        };
-        if matches!(operation, Operation::Machine(_)) {
-            continue;
-        }
+    let calls = record
+        .operations()
+        .filter(|operation| !matches!(operation, Operation::Machine(_)));
+    let rows = calls.filter_map(|operation| {
+        let series = record.series(operation)?;
         let reference = operation.reference();
         let ratio = reference.map(|reference| reference / series.quantile(0.5));
-        text += &format!(
-            "| {} | {} | {} | {} | {} |\n",
+        Some(vec![
             operation.title(),
             optional(reference),
             cell(&series),
             optional(record.steps(operation)),
-            optional(ratio)
-        );
-    }
-    text
+            optional(ratio),
+        ])
+    });
+    "\n## Calls, in ms; sizes and memory in MB\n".to_owned() + &table(&COLUMNS, rows)
 }
 
 fn step_table(record: &Record) -> String {
-    let mut text = "\n## The machine's own steps, in ms\n\n| | |\n| --- | ---: |\n".to_owned();
-    for operation in record.operations() {
-        if let (Operation::Machine(_), Some(series)) = (operation, record.series(operation)) {
-            text += &format!("| {} | {} |\n", operation.title(), cell(&series));
-        }
-    }
-    text
-}
-
-fn cell(series: &Series) -> String {
-    let [low, median, high] = [0.1, 0.5, 0.9].map(|share| number(series.quantile(share)));
-    if series.len() == 1 {
-        return format!("**{median}**");
-    }
-    format!("**{median}** ({low} .. {high})")
-}
-
-fn optional(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), number)
-}
-
-/// With the digits that mean something.
-fn number(value: f64) -> String {
-    match value {
-        value if value < 10.0 => format!("{value:.2}"),
-        value if value < 100.0 => format!("{value:.1}"),
-        value => format!("{value:.0}"),
-    }
+    let steps = record
+        .operations()
+        .filter(|operation| matches!(operation, Operation::Machine(_)));
+    let rows = steps.filter_map(|step| Some(vec![step.title(), cell(&record.series(step)?)]));
+    "\n## The machine's own steps, in ms\n".to_owned() + &table(&["", ""], rows)
 }

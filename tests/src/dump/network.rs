@@ -1,6 +1,7 @@
 //! The network of one place, as `ip`, `bridge`, `nft` and /proc/sys tell it: programs that share no code with a plugin.
 
 use crate::place::Place;
+use crate::wait::eventually;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -32,7 +33,7 @@ pub(super) fn objects(place: &Place) -> Objects {
     if items(addresses).any(|link| link["linkinfo"]["info_kind"] == "bridge") {
         all.extend(bridge_ports(place));
     }
-    all.extend(netfilter(&place.json("nft -j list ruleset")["nftables"]));
+    all.extend(netfilter(&settled_ruleset(place)["nftables"]));
     all
 }
 
@@ -250,4 +251,14 @@ fn remove(object: &mut Value, keys: &[&str]) {
     if let Some(fields) = object.as_object_mut() {
         fields.retain(|key, _| !keys.contains(&key.as_str()));
     }
+}
+
+/// The ruleset, once nothing in it is about to expire: what a plugin let go of counts as gone, some milliseconds later.
+fn settled_ruleset(place: &Place) -> Value {
+    let mut ruleset = Value::Null;
+    eventually("what is to expire has expired", || {
+        ruleset = place.json("nft -j list ruleset");
+        !ruleset.to_string().contains(r#""expires":"#)
+    });
+    ruleset
 }

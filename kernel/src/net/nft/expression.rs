@@ -8,6 +8,7 @@ use super::object::Set;
 use super::value::{Key, Type};
 use super::verdict::Verdict;
 use ipnetwork::IpNetwork;
+use netlink_packet_netfilter::nftables::Expressions;
 use std::fmt;
 
 /// Packet fields, loaded one after the other.
@@ -200,6 +201,8 @@ pub(super) enum Statement {
     Masquerade {
         fully_random: bool,
     },
+    /// What a module of its own has lowered already, or why it could not.
+    Code(Result<Vec<Expressions>, String>),
 }
 
 /// What it means that a set or map has an element.

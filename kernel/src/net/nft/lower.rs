@@ -96,6 +96,10 @@ impl Machine {
                 self.masquerade(fully_random);
                 Ok(())
             }
+            Statement::Code(code) => {
+                self.code.extend(code?);
+                Ok(())
+            }
         }
     }
 

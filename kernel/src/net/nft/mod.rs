@@ -37,10 +37,12 @@
 mod attributes;
 mod batch;
 mod connection;
+mod ct;
 mod element;
 mod error;
 mod expression;
 mod lower;
+mod mark;
 mod message;
 mod object;
 mod reading;
@@ -51,17 +53,21 @@ mod socket;
 mod userdata;
 mod value;
 mod verdict;
+mod xtables;
 
 pub use batch::Batch;
+pub use ct::{CtState, CtStatus, ct_state, ct_status};
 pub use element::{Data, Element, RawElement};
 pub use error::{Error, Malformed};
 pub use expression::{
     Expression, Selector, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr,
     l4proto, masquerade, masquerade_fully_random, oifname,
 };
+pub use mark::{clear_mark, mark_has, set_mark};
 pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
 pub use reply::{Answer, Refusal, Reply, parse_replies};
 pub use rule::{Rule, Term};
 pub use socket::Socket;
 pub use value::{Key, Type, Value};
 pub use verdict::Verdict;
+pub use xtables::{counter, legacy_tables, xt_comment, xt_mark};

@@ -60,6 +60,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::Set,
+            expiring: false,
         }
     }
 
@@ -70,6 +71,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::Map(value),
+            expiring: false,
         }
     }
 
@@ -83,6 +85,7 @@ impl<'a> Table<'a> {
             name,
             key,
             kind: Kind::VerdictMap,
+            expiring: false,
         }
     }
 }
@@ -140,6 +143,18 @@ pub struct Set<'a> {
     pub key: &'a [Type],
     /// What it holds.
     pub kind: Kind<'a>,
+    /// Whether its elements can be told to go by themselves.
+    pub expiring: bool,
+}
+
+impl Set<'_> {
+    /// The same set with elements that can be told to go by themselves: `flags timeout`. Unless told, they stay.
+    pub const fn expiring(self) -> Self {
+        Self {
+            expiring: true,
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for Set<'_> {
@@ -181,6 +196,10 @@ impl Hook {
     pub const SRCNAT: i32 = 100;
     /// `priority dstnat` of the families `inet`, `ip` and `ip6`.
     pub const DSTNAT: i32 = -100;
+    /// `priority filter` of the families `inet`, `ip` and `ip6`, where iptables filters.
+    pub const FILTER: i32 = 0;
+    /// `priority filter` of the bridge family.
+    pub const BRIDGE_FILTER: i32 = -200;
     /// `priority dstnat` of the bridge family, the first of the well-known ones.
     pub const BRIDGE_DSTNAT: i32 = -300;
 }

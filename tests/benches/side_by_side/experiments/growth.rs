@@ -15,7 +15,7 @@ const WINDOW: usize = 30;
 pub fn run(options: &Options, record: &mut Record) -> Result<(), Failed> {
     let of_plain = (Operation::PlainFirst, Operation::PlainLast);
     let of_masquerade = (Operation::MasqFirst, Operation::MasqLast);
-    fill(options, record, plain, &Contender::ALL, of_plain)?;
+    fill(options, record, plain, &Contender::MAIN, of_plain)?;
     fill(
         options,
         record,

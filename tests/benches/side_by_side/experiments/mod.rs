@@ -1,6 +1,7 @@
 //! The experiments, in the order in which they are run.
 
 mod attachments;
+mod chain;
 mod growth;
 mod parallel;
 mod start;
@@ -23,7 +24,7 @@ pub struct Experiment {
 }
 
 /// All of them; those that leave the kernel much to clear away come last.
-pub const ALL: [Experiment; 8] = [
+pub const ALL: [Experiment; 9] = [
     Experiment {
         name: "weight",
         about: "sizes of the executables and peaks of memory",
@@ -58,6 +59,11 @@ pub const ALL: [Experiment; 8] = [
         name: "parallel",
         about: "50 ADDs at once, 50 DELs at once, with ipMasq",
         run: parallel::run,
+    },
+    Experiment {
+        name: "chain",
+        about: "the chain of a node: bridge, host-local, portmap, firewall; alone and among 1,000 pods",
+        run: chain::run,
     },
     Experiment {
         name: "growth",

@@ -1,6 +1,6 @@
 //! What the executables weigh, on disk and in memory.
 
-use crate::contender::Contender::{self, Hawser, Reference};
+use crate::contender::Contender::{self, Apart, Hawser, Reference};
 use crate::lane::{self, BASE, Lane};
 use crate::options::Options;
 use crate::process::Failed;
@@ -13,13 +13,16 @@ pub fn run(options: &Options, record: &mut Record) -> Result<(), Failed> {
         ("bridge", Operation::BridgeSize),
         ("host-local", Operation::HostLocalSize),
     ];
-    for contender in [Reference, Hawser] {
+    let hawser = Hawser.executable("bridge");
+    let size = std::fs::metadata(hawser)?.len();
+    record.number(Operation::HawserSize, Hawser, size as f64 / 1e6);
+    for contender in [Reference, Apart] {
         for (plugin, operation) in sizes {
             let size = std::fs::metadata(contender.executable(plugin))?.len();
             record.number(operation, contender, size as f64 / 1e6);
         }
     }
-    for contender in Contender::ALL {
+    for contender in Contender::MAIN {
         let lane = Lane::new(contender, lane::masquerading(), 1);
         peaks(&lane, [Operation::Memory; 2], record)?;
     }

@@ -1,20 +1,51 @@
 //! The command line.
 
-use crate::experiments;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub const USAGE: &str = "\
-usage: scripts/bench [--rounds N] [--only EXPERIMENT]... [--quick] [--out DIR]
-  --rounds N         rounds of each experiment; 30 unless told
-  --only EXPERIMENT  start, plain, masquerade, store, full, parallel, growth, weight; may come several times
+/// The bench that is run, as its command line and its files name it.
+#[derive(Debug)]
+pub struct Bench {
+    /// The script that people start.
+    pub script: &'static str,
+    /// The report's files, without what comes after the dot.
+    pub report: &'static str,
+    /// The names of its experiments.
+    pub experiments: Vec<&'static str>,
+}
+
+impl Bench {
+    /// How it is called.
+    pub fn usage(&self) -> String {
+        let (script, report) = (self.script, self.report);
+        let experiments = self.experiments.join(", ");
+        format!(
+            "\
+usage: {script} [--rounds N] [--only EXPERIMENT]... [--quick] [--out DIR]
+  --rounds N         rounds of what is quick; 30 unless told
+  --only EXPERIMENT  {experiments}; may come several times
   --quick            a few rounds at a small scale: shows that everything works, measures nothing
-  --out DIR          write bench.md and bench.svg there";
+  --out DIR          write {report}.md and {report}.svg there"
+        )
+    }
+
+    /// Writes the report and its picture where the options want them.
+    pub fn write(&self, options: &Options, text: &str, picture: &str) -> Result<(), String> {
+        let Some(dir) = &options.out else {
+            return Ok(());
+        };
+        let write = |path: &Path, content: &str| {
+            std::fs::write(path, content).map_err(|e| format!("write {}: {e}", path.display()))
+        };
+        write(&dir.join(format!("{}.md", self.report)), text)?;
+        write(&dir.join(format!("{}.svg", self.report)), picture)
+    }
+}
 
 /// What was asked for.
 #[derive(Debug)]
 pub struct Options {
-    /// Rounds of each experiment.
+    /// Rounds of what is quick.
     pub rounds: usize,
     /// Small numbers of everything.
     pub quick: bool,
@@ -25,7 +56,7 @@ pub struct Options {
 
 impl Options {
     /// None when cargo runs all targets as tests: a bench is none.
-    pub fn read(words: &[OsString]) -> Result<Option<Self>, String> {
+    pub fn read(words: &[OsString], bench: &Bench) -> Result<Option<Self>, String> {
         let mut options = Self {
             rounds: 0,
             quick: false,
@@ -40,13 +71,13 @@ impl Options {
                 "--bench" => benching = true,
                 "--quick" => options.quick = true,
                 "--rounds" => options.rounds = number(&value()?)?,
-                "--only" => options.only.push(experiment(&value()?)?),
+                "--only" => options.only.push(experiment(bench, &value()?)?),
                 "--out" => options.out = Some(PathBuf::from(value()?.as_ref())),
                 _ => return Err(format!("{word} is no option")),
             }
         }
         if options.rounds == 0 {
-            options.rounds = if options.quick { 3 } else { 30 };
+            options.rounds = options.scale(30, 3);
         }
         Ok(benching.then_some(options))
     }
@@ -69,11 +100,8 @@ fn number(text: &str) -> Result<usize, String> {
     }
 }
 
-fn experiment(name: &str) -> Result<String, String> {
-    let known = experiments::ALL
-        .iter()
-        .any(|experiment| experiment.name == name);
-    if known {
+fn experiment(bench: &Bench, name: &str) -> Result<String, String> {
+    if bench.experiments.contains(&name) {
         Ok(name.to_owned())
     } else {
         Err(format!("--only {name}: there is no such experiment"))
