@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 pub struct Image {
     name: String,
     layer: Builder<Vec<u8>>,
-    entrypoint: Vec<String>,
+    command: Vec<String>,
 }
 
 impl Image {
@@ -19,7 +19,7 @@ impl Image {
         Self {
             name: name.to_owned(),
             layer: Builder::new(Vec::new()),
-            entrypoint: Vec::new(),
+            command: Vec::new(),
         }
     }
 
@@ -33,7 +33,7 @@ impl Image {
             .folder("tmp", 0o1777)
             .file("bin/busybox", 0o755, &busybox)
             .link("bin/sh", "busybox")
-            .entrypoint(&["/bin/busybox", "sleep", "infinity"])
+            .command(&["/bin/busybox", "sleep", "infinity"])
     }
 
     /// Adds a file.
@@ -59,8 +59,8 @@ impl Image {
 
     /// What a container runs when it is not told.
     #[must_use]
-    pub fn entrypoint(mut self, command: &[&str]) -> Self {
-        self.entrypoint = command.iter().map(|&word| word.to_owned()).collect();
+    pub fn command(mut self, command: &[&str]) -> Self {
+        self.command = command.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -83,7 +83,7 @@ impl Image {
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
-            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/bin"]},
+            "config": {"Cmd": self.command, "Env": ["PATH=/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]},
         });
         let config = config.to_string().into_bytes();

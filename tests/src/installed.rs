@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::plugins::{PLUGIN_DIR, Plugins, built_here};
+use serde_json::Value;
 
 /// What `hawser install` has put on a host.
 #[derive(Debug, Clone)]
@@ -10,7 +11,7 @@ pub struct Installed {
     /// there.
     pub plugins: Plugins,
     /// The configuration list, for 10.22.0.0/16 and fd00:22::/64.
-    pub conflist: String,
+    pub list: Value,
 }
 
 impl Installed {
@@ -28,9 +29,12 @@ impl Installed {
             let from = Plugins::at(from);
             host.sh(&format!("ln -sf {}/* {to}/", from.dir().display()));
         }
+        let mut list = host.json(&format!("cat {conf}/10-hawser.conflist"));
+        let chain = list["plugins"].as_array_mut().expect("a list of plugins");
+        chain.retain(|plugin| plugin["type"] != "portmap");
         Self {
             plugins: Plugins::at(dir),
-            conflist: host.sh(&format!("cat {conf}/10-hawser.conflist")),
+            list,
         }
     }
 }
