@@ -29,12 +29,9 @@ impl Installed {
             let from = Plugins::at(from);
             host.sh(&format!("ln -sf {}/* {to}/", from.dir().display()));
         }
-        let mut list = host.json(&format!("cat {conf}/10-hawser.conflist"));
-        let chain = list["plugins"].as_array_mut().expect("a list of plugins");
-        chain.retain(|plugin| plugin["type"] != "portmap");
         Self {
             plugins: Plugins::at(dir),
-            list,
+            list: host.json(&format!("cat {conf}/10-hawser.conflist")),
         }
     }
 }
