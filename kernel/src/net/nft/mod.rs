@@ -41,9 +41,11 @@ mod ct;
 mod element;
 mod error;
 mod expression;
+mod fib;
 mod lower;
 mod mark;
 mod message;
+mod nat;
 mod object;
 mod reading;
 mod reply;
@@ -61,9 +63,11 @@ pub use element::{Data, Element, RawElement};
 pub use error::{Error, Malformed};
 pub use expression::{
     Expression, Selector, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr,
-    l4proto, masquerade, masquerade_fully_random, oifname,
+    l4proto, masquerade, masquerade_fully_random, oifname, th_dport,
 };
+pub use fib::to_this_host;
 pub use mark::{clear_mark, mark_has, set_mark};
+pub use nat::dnat_to;
 pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
 pub use reply::{Answer, Refusal, Reply, parse_replies};
 pub use rule::{Rule, Term};
