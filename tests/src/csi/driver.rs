@@ -1,9 +1,9 @@
 //! The driver under test as a process on a node.
 
 use super::node::Node;
-use super::process::{Appearance, Process};
 use crate::place::Place;
 use crate::plugins::built_here;
+use crate::process::{Appearance, Process};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
