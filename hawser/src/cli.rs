@@ -1,9 +1,12 @@
 //! The operator's command line.
 
+mod node;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use node::Install;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, iter};
 
@@ -25,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put the plugins, and a configuration if a subnet is given, where the container runtime looks for them.
+    Install(Install),
     /// List the plugins in this executable.
     Plugins,
     /// Print what a shell needs to complete this command line.
@@ -39,34 +44,66 @@ enum Command {
     },
 }
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
-    let outcome = run(Cli::parse().command);
-    outcome.unwrap_or_else(|error| {
-        // Nothing is left to tell it by when stderr is gone.
-        let _ = writeln!(io::stderr(), "hawser: {error}");
-        ExitCode::FAILURE
-    })
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Install(#[from] crate::install::Error),
+    #[error("{what} {}: {source}", .path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
 }
 
-fn run(command: Command) -> io::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let mut out = Vec::new();
+    let outcome = run(Cli::parse().command, &mut out);
+    // What was done is told, also of a command that then failed.
+    let told = io::stdout().write_all(&out).map_err(|source| Error::Io {
+        what: "write to",
+        path: "standard output".into(),
+        source,
+    });
+    match outcome.and(told) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell it by when stderr is gone.
+            let _ = writeln!(io::stderr(), "hawser: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, out: &mut Vec<u8>) -> Result<(), Error> {
     match command {
+        Command::Install(install) => install.run(out)?,
         Command::Plugins => {
             for plugin in crate::plugins::ALL {
-                writeln!(out, "{:<12} {}", plugin.name, plugin.about)?;
+                say(out, format_args!("{:<12} {}", plugin.name, plugin.about));
             }
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "hawser", &mut out);
+            clap_complete::generate(shell, &mut Cli::command(), "hawser", out);
         }
-        Command::Man { dir } => write_man_pages(&dir)?,
+        Command::Man { dir } => write_man_pages(&dir).map_err(|source| Error::Io {
+            what: "write into",
+            path: dir,
+            source,
+        })?,
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn write_man_pages(dir: &std::path::Path) -> io::Result<()> {
+/// Adds a line to what is told.
+fn say(out: &mut Vec<u8>, line: std::fmt::Arguments<'_>) {
+    // Writing to memory cannot go wrong.
+    let _ = writeln!(out, "{line}");
+}
+
+fn write_man_pages(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let mut whole = Cli::command();
     whole.build();

@@ -3,6 +3,8 @@
 //! [`plugins`] is the one place where the plugins are listed.
 
 mod cli;
+pub mod conflist;
+pub mod install;
 pub mod plugins;
 
 use std::env;
