@@ -81,7 +81,9 @@ fn parse(text: &Value) -> Option<IpNetwork> {
 fn malformed(node: &str, text: &Value) -> Malformed {
     Malformed::Cidr {
         node: node.to_owned(),
-        text: text.as_str().map_or_else(|| text.to_string(), str::to_owned),
+        text: text
+            .as_str()
+            .map_or_else(|| text.to_string(), str::to_owned),
     }
 }
 
@@ -131,7 +133,8 @@ mod tests {
             cidrs(&json!({"podCIDR": "10.244.1.0/24"})).unwrap(),
             ["10.244.1.0/24"]
         );
-        let dual = json!({"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "fd00:1::/64"]});
+        let dual =
+            json!({"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "fd00:1::/64"]});
         assert_eq!(cidrs(&dual).unwrap(), ["10.244.1.0/24", "fd00:1::/64"]);
     }
 

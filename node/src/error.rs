@@ -20,7 +20,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The running executable has no path.
-    #[error("find the folder of hawser-node: {0}: mount /proc, or say with --hawser where hawser is")]
+    #[error(
+        "find the folder of hawser-node: {0}: mount /proc, or say with --hawser where hawser is"
+    )]
     OwnPath(io::Error),
     /// The API cannot be asked about a node without name.
     #[error(

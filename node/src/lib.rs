@@ -35,10 +35,7 @@ mod routes;
 mod settings;
 mod standing;
 
-pub use api::Api;
-pub use cluster::{Cluster, Malformed, Node};
 pub use error::Error;
-pub use prefixes::collapse;
 
 use args::{Args, Command};
 use clap::Parser;

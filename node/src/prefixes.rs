@@ -46,8 +46,12 @@ fn sibling(network: &IpNetwork) -> Option<IpNetwork> {
     let behind = |width: u8| u32::from(width - network.prefix());
     network.prefix().checked_sub(1)?;
     let address = match network {
-        IpNetwork::V4(v4) => (v4.network().to_bits() ^ 1_u32.checked_shl(behind(32))?).to_be_bytes().into(),
-        IpNetwork::V6(v6) => (v6.network().to_bits() ^ 1_u128.checked_shl(behind(128))?).to_be_bytes().into(),
+        IpNetwork::V4(v4) => (v4.network().to_bits() ^ 1_u32.checked_shl(behind(32))?)
+            .to_be_bytes()
+            .into(),
+        IpNetwork::V6(v6) => (v6.network().to_bits() ^ 1_u128.checked_shl(behind(128))?)
+            .to_be_bytes()
+            .into(),
     };
     IpNetwork::new(address, network.prefix()).ok()
 }
@@ -72,9 +76,15 @@ mod tests {
         // Side by side, but halves of different parents.
         let apart = ["10.244.1.0/24", "10.244.2.0/24"];
         assert_eq!(collapsed(&apart), apart);
-        assert_eq!(collapsed(&["10.244.0.0/16", "10.244.3.0/24"]), ["10.244.0.0/16"]);
+        assert_eq!(
+            collapsed(&["10.244.0.0/16", "10.244.3.0/24"]),
+            ["10.244.0.0/16"]
+        );
         assert_eq!(collapsed(&["fd00:0:0:1::/64", "fd00::/64"]), ["fd00::/63"]);
-        assert_eq!(collapsed(&["0.0.0.0/1", "128.0.0.0/1", "::/0"]), ["0.0.0.0/0", "::/0"]);
+        assert_eq!(
+            collapsed(&["0.0.0.0/1", "128.0.0.0/1", "::/0"]),
+            ["0.0.0.0/0", "::/0"]
+        );
     }
 
     #[test]
@@ -83,7 +93,10 @@ mod tests {
             let address = IpAddr::V4(Ipv4Addr::new(10, 244, third, 0));
             IpNetwork::new(address, 24).unwrap()
         });
-        assert_eq!(collapse(nodes), ["10.244.0.0/16".parse::<IpNetwork>().unwrap()]);
+        assert_eq!(
+            collapse(nodes),
+            ["10.244.0.0/16".parse::<IpNetwork>().unwrap()]
+        );
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use crate::net::rtnl::{
     RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, Reply, Request, Rtnl, attributes, ip, number,
 };
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -51,17 +51,6 @@ pub fn add(route: &Kept, protocol: u8) -> Request {
         RTM_NEWROUTE,
         NLM_F_CREATE | NLM_F_EXCL,
         "add",
-        route,
-        protocol,
-    )
-}
-
-/// Puts a route in place of the one to the same destination.
-pub fn replace(route: &Kept, protocol: u8) -> Request {
-    request(
-        RTM_NEWROUTE,
-        NLM_F_CREATE | NLM_F_REPLACE,
-        "replace",
         route,
         protocol,
     )
