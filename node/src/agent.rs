@@ -30,6 +30,9 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         what: "hold back signals",
         source,
     })?;
+    if !settings.routes {
+        leave::tidy(&settings);
+    }
     let parts: &[_] = if settings.routes {
         &[PLUGINS, CONFIGURATION, ROUTES]
     } else {
@@ -154,6 +157,9 @@ impl Agent {
             .and_then(|node| cluster.node(node));
         let found = own.map(|node| node.pod_cidrs.clone()).unwrap_or_default();
         if found.is_empty() {
+            self.missing = own
+                .is_none()
+                .then(|| Error::NoNode(self.settings.node.clone().unwrap_or_default()));
             // A Node that is being made anew; its pods keep what they have.
             let why = self.why_missing().to_string();
             if self.pod_cidrs.is_empty()
@@ -208,16 +214,18 @@ impl Agent {
 
     /// Notes how a part is, and logs it if that is new.
     fn note(&self, name: &str, outcome: Result<Vec<String>, Error>) {
-        let why = match outcome {
-            Ok(lacking) if lacking.is_empty() => {
-                self.standing.set(name, Part::Well);
-                return;
-            }
-            Ok(lacking) => lacking.join("; "),
-            Err(error) => error.to_string(),
+        let part = match outcome {
+            Ok(lacking) if lacking.is_empty() => Part::Well,
+            Ok(lacking) => Part::Partly(lacking.join("; ")),
+            Err(error) => Part::Ill(error.to_string()),
         };
-        if self.standing.set(name, Part::Ill(why.clone())) {
-            tracing::error!("{name}: {why}");
+        if !self.standing.set(name, part.clone()) {
+            return;
+        }
+        match part {
+            Part::Ill(why) => tracing::error!("{name}: {why}"),
+            Part::Partly(why) => tracing::warn!("{name}: {why}"),
+            Part::Waiting(_) | Part::Well => {}
         }
     }
 
@@ -250,13 +258,15 @@ impl Agent {
 
     /// Routes to the other nodes' pods, and which traffic is masqueraded. What cannot be had is returned.
     fn route(&self) -> Result<Vec<String>, Error> {
-        let (Some(cluster), Some(node)) = (&self.cluster, &self.settings.node) else {
-            return Ok(vec!["the other nodes are not known yet".to_owned()]);
-        };
-        let all: Vec<_> = cluster.pod_cidrs().collect();
+        let cluster = self.cluster.as_ref();
+        let all: Vec<_> = cluster.into_iter().flat_map(Cluster::pod_cidrs).collect();
+        // Before other nodes are known, too: the bridge leaves it to us.
         if masquerade::ensure(&self.pod_cidrs, &all)? {
             tracing::info!("traffic that leaves the cluster's pod network is masqueraded");
         }
+        let (Some(cluster), Some(node)) = (cluster, &self.settings.node) else {
+            return Ok(vec!["the other nodes are not known yet".to_owned()]);
+        };
         Ok(routes::ensure(cluster, node, &self.pod_cidrs)?)
     }
 }

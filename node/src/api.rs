@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, fs};
 use ureq::Agent;
@@ -204,11 +204,6 @@ impl Api {
     fn read(&self, name: &str) -> Result<String, Error> {
         let path = self.account.join(name);
         fs::read_to_string(&path).map_err(|source| Error::Account { path, source })
-    }
-
-    /// Whether this process has a service account at all.
-    pub fn has_account() -> bool {
-        Path::new(ACCOUNT).join("token").exists()
     }
 }
 

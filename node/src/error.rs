@@ -57,6 +57,11 @@ pub enum Error {
     /// The Node object makes no sense.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// There is no such Node object.
+    #[error(
+        "there is no Node {0}: set NODE_NAME from spec.nodeName, and see whether kubelet has registered the node"
+    )]
+    NoNode(String),
     /// Nobody gave the node a part of the pod network.
     #[error(
         "node {node} has no pod CIDR, waited {seconds} s: let kube-controller-manager give each node one with \

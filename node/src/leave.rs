@@ -97,6 +97,13 @@ pub fn remove(settings: &Settings) -> Result<(), Error> {
     network
 }
 
+/// Takes back what an earlier process with `--routes` made, if this one may.
+pub fn tidy(settings: &Settings) {
+    if let Err(error) = remove_network(settings) {
+        tracing::warn!("left of an earlier --routes: {error}");
+    }
+}
+
 fn remove_network(settings: &Settings) -> Result<(), Error> {
     let count = routes::remove_all()?;
     if count > 0 {

@@ -1,7 +1,7 @@
 //! How the node stands, and the two pages that tell it.
 //!
-//! `/readyz` is 200 when plugins, configuration and, where they are asked for, routes are as they should be, and 503 with
-//! the reasons otherwise. `/healthz` is 200 as long as the agent's loop turns: restarting it makes no room on a full disk.
+//! `/readyz` is 200 when plugins, configuration and, where it is asked for, the network between nodes are as they should be,
+//! and 503 with the reasons otherwise; a single node that cannot be reached is told and makes no other unready. `/healthz` is 200 as long as the agent's loop turns: restarting it makes no room on a full disk.
 
 use crate::error::Error;
 use std::fmt::Write as _;
@@ -28,6 +28,8 @@ pub enum Part {
     Waiting(String),
     /// As it should be.
     Well,
+    /// Done as far as it goes, and what is lacking.
+    Partly(String),
     /// Not as it should be, and why.
     Ill(String),
 }
@@ -79,14 +81,17 @@ impl Standing {
                 "the agent's loop does not turn any more; see its log\n".to_owned(),
             ),
             "/readyz" => {
-                let ready = state.parts.iter().all(|(_, part)| *part == Part::Well);
+                let ready = state
+                    .parts
+                    .iter()
+                    .all(|(_, part)| matches!(part, Part::Well | Part::Partly(_)));
                 let mut text = String::new();
                 for (name, part) in &state.parts {
                     // Writing to a string cannot go wrong.
                     let _ = match part {
                         Part::Well => writeln!(text, "{name}: ok"),
                         Part::Waiting(what) => writeln!(text, "{name}: waiting {what}"),
-                        Part::Ill(why) => writeln!(text, "{name}: {why}"),
+                        Part::Partly(why) | Part::Ill(why) => writeln!(text, "{name}: {why}"),
                     };
                 }
                 (if ready { 200 } else { 503 }, text)
