@@ -76,10 +76,8 @@ impl Follow {
             Err(error) => error,
         };
         // The server does not keep old versions for ever, which is nobody's fault.
-        if matches!(&failure, Error::Api(error) if error.status() == Some(GONE)) {
-            return true;
-        }
-        let goes_on = tell(Err(failure));
+        let forgotten = matches!(&failure, Error::Api(error) if error.status() == Some(GONE));
+        let goes_on = forgotten || tell(Err(failure));
         thread::sleep(UNSETTLED);
         goes_on
     }
