@@ -66,11 +66,14 @@ pub type Changes = Vec<(String, Change)>;
 pub fn install(executable: &Path, bin_dir: &Path) -> Result<Changes, Error> {
     let files = Files::open_or_make(bin_dir)?;
     let sum = files::sum(executable)?;
-    let mut record = Record::read(&files)?;
+    let known = Record::read(&files)?;
+    let mut record = known.clone();
     let plugins = crate::plugins::ALL.iter().map(|plugin| plugin.name);
     let names: Vec<_> = plugins.collect();
     record.add(&sum, names.iter().copied().chain([SELF]));
-    record.write(&files)?;
+    if record != known {
+        record.write(&files)?;
+    }
 
     let mut changes = vec![(
         SELF.to_owned(),

@@ -9,7 +9,7 @@ const NAME: &str = "name ";
 const SUM: &str = "sha256 ";
 
 /// The record of a folder.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     names: BTreeSet<String>,
     sums: BTreeSet<String>,

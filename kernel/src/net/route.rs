@@ -1,5 +1,7 @@
 //! Routes through a link.
 
+pub mod kept;
+
 use super::Error;
 use super::link::Device;
 use super::rtnl::{RTM_GETROUTE, RTM_NEWROUTE, Request, Rtnl, attributes, ip, number};
