@@ -1,5 +1,8 @@
 //! `portmap` with real packets: from outside, from the node, from the pod itself and its neighbours, over TCP and UDP.
 
+// The lint spares tests, but not what they share.
+#![allow(clippy::unwrap_used)]
+
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,5 +1,8 @@
 //! What `portmap` makes, refuses and removes.
 
+// The lint spares tests, but not what they share.
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 use testkit::{
     Attachment, Dump, Host, Network, Pod, at_once, dual_stack, merged, reference_under_test,
