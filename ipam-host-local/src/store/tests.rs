@@ -2,11 +2,11 @@
 
 mod model;
 
-use super::locked::View;
 use super::stamp::Stamp;
 use super::*;
 use crate::bits::ChunkId;
 use crate::range::Range;
+use std::collections::BTreeSet;
 use std::fs;
 use tempfile::TempDir;
 
