@@ -3,8 +3,6 @@
 use serde_json::json;
 use testkit::{Scene, addresses, bridge, merged, unlike_the_reference};
 
-const NEWER: &str = "Debian's reference is older than this key";
-
 #[test]
 fn a_gateway_gives_the_bridge_the_address_and_forwards() {
     let scene = Scene::new(bridge(json!({"isGateway": true})));
