@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use cni::{Attachment, NetworkName};
-use kernel::net::nft::{Batch, Chain, Family, Rule, Socket, Table};
+use kernel::net::nft::{Batch, Family, Socket, Table};
 use membership::label::hex;
 use sha2::{Digest, Sha512};
 
@@ -22,7 +22,7 @@ pub fn leave_filter(
     );
     for family in [Family::Ip, Family::Ip6] {
         let table = Table::new(family, "nat");
-        remove_chains(nft, &mut batch, table.chain("POSTROUTING"), &[&masquerade])?;
+        membership::remove_chains(nft, &mut batch, table.chain("POSTROUTING"), &[&masquerade])?;
     }
     let Attachment {
         container_id,
@@ -31,7 +31,7 @@ pub fn leave_filter(
     let guard = format!("cni-br-iface-{container_id}-{ifname}");
     let guard_mac = format!("{guard}-mac");
     let bridge = Table::new(Family::Bridge, "nat");
-    remove_chains(
+    membership::remove_chains(
         nft,
         &mut batch,
         bridge.chain("PREROUTING"),
@@ -45,7 +45,7 @@ pub fn leave_filter(
     );
     let checks = Table::new(Family::Inet, "cni_plugins_masquerade");
     let checks = checks.chain("masq_checks");
-    for rule in rules_of(nft, checks)? {
+    for rule in membership::or_none(nft.rules(checks))?.unwrap_or_default() {
         if rule
             .comment
             .as_deref()
@@ -61,44 +61,6 @@ pub fn leave_filter(
         // Somebody else, the same DEL coming twice, was faster.
         Err(error) if error.is_not_found() => Ok(()),
         outcome => Ok(outcome?),
-    }
-}
-
-/// Removes `chains`, of which the first is entered from `base` and each other one from the one before.
-fn remove_chains(
-    nft: &mut Socket,
-    batch: &mut Batch,
-    base: Chain<'_>,
-    chains: &[&str],
-) -> Result<(), Error> {
-    let mut present = Vec::new();
-    for name in chains {
-        let chain = base.table.chain(name);
-        if nft.chain_exists(chain)? {
-            present.push(chain);
-        }
-    }
-    if present.is_empty() {
-        return Ok(());
-    }
-    for rule in rules_of(nft, base)? {
-        if chains.iter().any(|chain| rule.leads_to(chain)) {
-            batch.delete_rule(base, rule.handle);
-        }
-    }
-    for chain in &present {
-        batch.flush_chain(*chain);
-    }
-    for chain in present {
-        batch.delete_chain(chain);
-    }
-    Ok(())
-}
-
-fn rules_of(nft: &mut Socket, chain: Chain<'_>) -> Result<Vec<Rule>, Error> {
-    match nft.rules(chain) {
-        Err(error) if error.is_not_found() => Ok(Vec::new()),
-        rules => Ok(rules?),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::log::{Format, Level};
-use crate::quantity;
+use crate::{quantity, termination};
 
 /// A CSI driver for volumes on a node's own disks: enforced sizes, real growth, instant snapshots.
 ///
@@ -129,6 +129,15 @@ pub struct Args {
     /// Where /healthz and /metrics are served over HTTP, as :9808 or 127.0.0.1:9808. Not served without it.
     #[arg(long, env = "HAWSER_HTTP_ENDPOINT", value_name = "ADDRESS", value_parser = listen_address)]
     pub http_endpoint: Option<String>,
+
+    /// The file in which kubelet reads why the driver ended. It is written only if it is there.
+    #[arg(
+        long,
+        env = termination::VARIABLE,
+        value_name = "FILE",
+        default_value = termination::PATH
+    )]
+    pub termination_log: PathBuf,
 
     /// How log lines look.
     #[arg(

@@ -9,8 +9,9 @@ use tonic::{Request, Response, Status};
 
 use crate::call::Calls;
 use crate::check::{self, Rules};
-use crate::driver::{Driver, Offers};
+use crate::driver::{Condition, Driver, Offers};
 use crate::error::Error;
+use crate::record::Volume;
 use crate::reply;
 use crate::request;
 
@@ -146,12 +147,12 @@ impl Controller for ControllerService {
                 check::list_volumes,
                 |driver, page| {
                     let part = driver.list_volumes(&bounded(page))?;
+                    let conditions = driver.conditions(&part.items);
+                    let entries = part.items.iter().zip(conditions);
                     Ok(ListVolumesResponse {
                         next_token: next(part.more, part.items.last().map(|volume| &volume.id)),
-                        entries: part
-                            .items
-                            .iter()
-                            .map(|volume| entry(driver, volume))
+                        entries: entries
+                            .map(|(volume, condition)| entry(driver, volume, condition))
                             .collect(),
                     })
                 },
@@ -371,12 +372,12 @@ fn next(more: bool, last: Option<&String>) -> String {
     last.filter(|_| more).cloned().unwrap_or_default()
 }
 
-fn entry(driver: &Driver, volume: &crate::record::Volume) -> list_volumes_response::Entry {
+fn entry(driver: &Driver, volume: &Volume, condition: Condition) -> list_volumes_response::Entry {
     list_volumes_response::Entry {
         volume: Some(reply::volume(&driver.settings, volume)),
         status: Some(list_volumes_response::VolumeStatus {
             published_node_ids: reply::nodes(&driver.settings, volume),
-            volume_condition: Some(reply::condition(driver.condition(volume))),
+            volume_condition: Some(reply::condition(condition)),
         }),
     }
 }

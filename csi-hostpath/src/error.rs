@@ -30,6 +30,9 @@ pub enum Error {
     /// The object's state does not allow it now.
     #[error("{0}")]
     Unready(String),
+    /// What holds the object is not there now.
+    #[error("{0}")]
+    Away(String),
     /// No size within the limits would do.
     #[error("{0}")]
     Size(String),
@@ -62,6 +65,7 @@ impl Error {
             Self::Differs(_) => Code::AlreadyExists,
             Self::Busy(_) | Self::Token(_) => Code::Aborted,
             Self::Unready(_) => Code::FailedPrecondition,
+            Self::Away(_) => Code::Unavailable,
             Self::Size(_) => Code::OutOfRange,
             Self::Full(_) => Code::ResourceExhausted,
             Self::NotOffered(_) => Code::Unimplemented,

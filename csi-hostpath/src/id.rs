@@ -74,7 +74,8 @@ fn is(text: &str, prefix: &str, digits: usize) -> bool {
     })
 }
 
-fn random() -> Result<String, rustix::io::Errno> {
+/// 128 random bits as hexadecimal digits.
+pub(crate) fn random() -> Result<String, rustix::io::Errno> {
     let mut bytes = [0u8; DIGITS / 2];
     let mut filled = 0;
     while filled < bytes.len() {

@@ -40,5 +40,6 @@ pub mod snapshot;
 pub mod socket;
 pub mod statedir;
 pub mod store;
+pub mod termination;
 pub mod tools;
 pub mod volume;

@@ -2,6 +2,7 @@
 //! something (`making`, `trash`, our loop devices), so it costs the same with many volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,7 +86,14 @@ fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
         }
         let mut changes = vec![Change::DropVolume(id.clone())];
         if let Some(snapshot) = driver.store.snapshot(&id)? {
-            changes = drop_with_group(driver, &snapshot)?;
+            match drop_with_group(driver, &snapshot) {
+                // A member's pool is not there: it stays until the start at which it is.
+                Err(Error::Away(why)) => {
+                    tracing::warn!(id, why, "a group of snapshots is deleted later");
+                    continue;
+                }
+                dropped => changes = dropped?,
+            }
         }
         driver.store.commit(changes)?;
         // The id of an inline volume may come again with the next call.
@@ -123,7 +131,7 @@ fn drop_with_group(driver: &Driver, snapshot: &Snapshot) -> Result<Vec<Change>, 
 }
 
 /// Thaws filesystems that a crash left frozen, unless a copy is still being taken of them, and lets go of loop devices
-/// that nothing uses.
+/// that nothing uses. A frozen filesystem that is seen nowhere stays recorded as frozen until it is staged.
 fn release_devices(driver: &Driver, kept: &BTreeSet<String>) -> Result<(), Error> {
     for (number, backing) in loopdev::attached()? {
         let Some(id) = VolumeId::parse(&backing.label) else {
@@ -135,9 +143,12 @@ fn release_devices(driver: &Driver, kept: &BTreeSet<String>) -> Result<(), Error
         if kept.contains(&volume.id) || !is_image_of(driver, &volume, &backing) {
             continue;
         }
-        if volume.frozen {
-            thaw(driver, volume)?;
-        } else if !driver.observe(&volume)?.in_use()
+        let observed = driver.observe(&volume)?;
+        if let (true, Some(staged)) = (volume.frozen, &observed.staged) {
+            if let Err(error) = thaw(driver, staged, volume) {
+                tracing::error!(id = id.as_str(), %error, "a filesystem stays frozen, the next start tries again");
+            }
+        } else if !observed.in_use()
             && let Some(device) = loopdev::Device::open(number)?
         {
             device.detach()?;
@@ -156,10 +167,8 @@ fn is_image_of(driver: &Driver, volume: &Volume, backing: &loopdev::Backing) -> 
     stat.is_some_and(|stat| stat.st_dev == backing.dev && stat.st_ino == backing.ino)
 }
 
-fn thaw(driver: &Driver, volume: Volume) -> Result<(), Error> {
-    if let Some(staged) = driver.observe(&volume)?.staged {
-        freeze::thaw(&staged, Path::new(&volume.id))?;
-    }
+fn thaw(driver: &Driver, staged: impl AsFd, volume: Volume) -> Result<(), Error> {
+    freeze::thaw(staged, Path::new(&volume.id))?;
     Ok(driver.store.commit(vec![Change::PutVolume(Volume {
         frozen: false,
         ..volume

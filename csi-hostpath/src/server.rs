@@ -39,8 +39,8 @@ use crate::node::NodeService;
 use crate::pool::Pools;
 use crate::recover::recover;
 use crate::registration::{self, Standing};
-use crate::socket::Socket;
-use crate::statedir::StateDir;
+use crate::socket::{self, Socket};
+use crate::statedir::{self, Note, StateDir};
 use crate::store::Store;
 
 /// Calls that are worked on at once; further ones wait.
@@ -60,9 +60,26 @@ pub fn run(config: Config) -> Result<(), String> {
             config.settings.kubelet_dir.display()
         ));
     }
+    if cfg!(panic = "abort") {
+        warn!(
+            "built without unwinding: a fault in one call ends the driver, build it with --profile driver"
+        );
+    }
+    let note = config
+        .mode
+        .is_node()
+        .then(|| Note::new(&config.settings.kubelet_dir, &config.settings.name));
+    if let Some(Err(why)) = note.as_ref().map(|note| note.check(&config.statedir)) {
+        alone(&config)?;
+        return Err(why);
+    }
     // Held until the last thread has ended.
     let _state = StateDir::take(&config.statedir)?;
+    alone(&config)?;
     let driver = open(&config)?;
+    if let Some(note) = &note {
+        note.write(&config.statedir);
+    }
     let runtime = runtime().map_err(|error| format!("runtime: {error}"))?;
     let outcome = runtime.block_on(serve(config, Arc::clone(&driver)));
     runtime.shutdown_timeout(ABANDONED);
@@ -71,11 +88,26 @@ pub fn run(config: Config) -> Result<(), String> {
     outcome
 }
 
+/// Refuses to be the second driver of its name on the node.
+fn alone(config: &Config) -> Result<(), String> {
+    let Some(registration) = &config.registration else {
+        return Ok(());
+    };
+    let (name, path) = (&registration.name, registration.socket.display());
+    match socket::holder(&registration.socket) {
+        None => Ok(()),
+        Some(holder) => Err(format!(
+            "another driver named {name}{holder} registers with kubelet at {path}, stop it or give this one another --drivername"
+        )),
+    }
+}
+
 fn open(config: &Config) -> Result<Arc<Driver>, String> {
     let open = || {
-        let store = Store::open(&config.statedir.join("state.redb"))?;
+        let store = Store::open(&config.statedir.join(statedir::STORE))?;
         let pools = config.pools.iter().cloned();
-        let pools = Pools::open(pools.map(|pool| (pool.name, pool.path, pool.limit)))?;
+        let pools = pools.map(|pool| (pool.name, pool.path, pool.limit));
+        let pools = Pools::open(&store, pools)?;
         Ok(Driver::new(config.settings.clone(), store, pools))
     };
     open().map_err(|error: Error| error.to_string())

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -97,14 +98,32 @@ fn remove_stale(path: &Path) -> Result<(), String> {
         }
         _ => {}
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| format!("stale socket {name}: {error}"))
-        }
-        _ => Err(format!(
-            "another process listens at socket {name}, stop it or choose another --endpoint"
+    match holder(path) {
+        None => fs::remove_file(path).map_err(|error| format!("stale socket {name}: {error}")),
+        Some(holder) => Err(format!(
+            "another process{holder} listens at socket {name}, stop it or choose another --endpoint"
         )),
     }
+}
+
+/// Who listens at a socket, as far as can be told: as " (process 7)", or nothing of a process that is not seen from here.
+/// `None` if nobody does.
+pub fn holder(path: &Path) -> Option<String> {
+    let stream = match UnixStream::connect(path) {
+        Ok(stream) => stream,
+        Err(error) => {
+            let is_nobody = matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+            );
+            return (!is_nobody).then(String::new);
+        }
+    };
+    let process = nix::sys::socket::getsockopt(&stream, PeerCredentials)
+        .ok()
+        .map(|peer| peer.pid())
+        .filter(|pid| *pid > 0);
+    Some(process.map_or_else(String::new, |pid| format!(" (process {pid})")))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -141,7 +160,8 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         let socket = Socket::bind(&path).unwrap();
         let refused = Socket::bind(&path).unwrap_err();
-        assert!(refused.contains("another process listens"), "{refused}");
+        let holder = format!("another process (process {}) listens", std::process::id());
+        assert!(refused.contains(&holder), "{refused}");
         assert!(socket.is_there());
     }
 

@@ -14,7 +14,8 @@ const ATTEMPTS: usize = 8;
 /// Adds the elements, all or none.
 ///
 /// `ensure` makes the static part; it is called only when an element finds it missing, which is nearly never. `taken` is
-/// told of an element that is there already under the key of one of ours, and lets it be replaced or refuses.
+/// told of an element that is there already under the key of one of ours, and lets it be replaced or refuses; one that is
+/// about to go is replaced without asking.
 pub fn join<E: From<nft::Error>>(
     members: &[Member],
     mut ensure: impl FnMut(&mut Socket) -> Result<(), E>,
@@ -31,7 +32,7 @@ pub fn join<E: From<nft::Error>>(
         for (set, element) in members {
             let present = occupied.then(|| nft.element(*set, &element.key));
             if let Some(present) = present.transpose()?.flatten() {
-                if !present.leaving {
+                if !present.expires {
                     taken(set, &present)?;
                 }
                 batch.delete_element(*set, &element.key);
@@ -62,21 +63,47 @@ pub fn open() -> Result<Option<Socket>, nft::Error> {
 /// asked for directly as well. An element that another attachment has put there meanwhile stays.
 ///
 /// The caller closes the socket, and last of all: after a deletion closing waits until the kernel has freed what was
-/// deleted, and meanwhile holds up whoever removes a link. Elements of expiring sets are left to expire where the kernel
-/// can, which spares that wait.
+/// deleted, and meanwhile holds up whoever removes a link.
 pub fn leave(
     nft: &mut Socket,
     sets: &[Set<'static>],
     belongs: impl Fn(&str) -> bool,
     known: &[Place],
 ) -> Result<(), nft::Error> {
-    let mut outcome = Ok(());
+    remove(nft, sets, belongs, known).map(|_| ())
+}
+
+/// The same for the places that are `known` alone, at a cost that does not grow with the pods; false where none of them
+/// has anything that belongs.
+pub fn leave_known(
+    nft: &mut Socket,
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<bool, nft::Error> {
+    remove(nft, &[], belongs, known)
+}
+
+/// Removes what belongs, and tells whether there was any.
+fn remove(
+    nft: &mut Socket,
+    sets: &[Set<'static>],
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<bool, nft::Error> {
+    let mut outcome = Ok(false);
     for _ in 0..ATTEMPTS {
-        let batch = removing(nft, sets, &belongs, known)?;
-        if batch.is_empty() {
-            return Ok(());
+        let found = found(nft, sets, &belongs, known)?;
+        if found.is_empty() {
+            return outcome.or(Ok(true));
         }
-        outcome = nft.commit(&batch);
+        if found.iter().all(|(set, _)| set.expiring) && expire(nft, &found)? {
+            return Ok(true);
+        }
+        let mut batch = Batch::new();
+        for (set, element) in &found {
+            batch.delete_element(*set, &element.key);
+        }
+        outcome = nft.commit(&batch).map(|()| true);
         // Not found: somebody else removed one of them meanwhile, and with it this whole transaction.
         if !outcome.as_ref().is_err_and(nft::Error::is_not_found) {
             break;
@@ -85,12 +112,13 @@ pub fn leave(
     outcome
 }
 
-fn removing(
+/// Every element that belongs, once.
+fn found(
     nft: &mut Socket,
     sets: &[Set<'static>],
     belongs: impl Fn(&str) -> bool,
     known: &[Place],
-) -> Result<Batch, nft::Error> {
+) -> Result<Vec<Member>, nft::Error> {
     let mut found: Vec<Member> = Vec::new();
     for (set, key) in known {
         let element = or_none(nft.element(*set, key))?.flatten();
@@ -105,25 +133,38 @@ fn removing(
             }
         }
     }
-    found.retain(|(_, element)| {
-        !element.leaving && element.comment.as_deref().is_some_and(&belongs)
-    });
-    let mut batch = Batch::new();
-    for (position, (set, element)) in found.iter().enumerate() {
-        let again = found
-            .iter()
-            .take(position)
-            .any(|(other, earlier)| other == set && earlier.key == element.key);
-        if again {
-            continue;
-        }
-        if set.expiring && nft::elements_can_expire() {
-            batch.expire_element(*set, element);
-        } else {
-            batch.delete_element(*set, &element.key);
+    found.retain(|(_, element)| element.comment.as_deref().is_some_and(&belongs));
+    let mut once: Vec<Member> = Vec::with_capacity(found.len());
+    for (set, element) in found {
+        let known = |(other, earlier): &Member| *other == set && earlier.key == element.key;
+        if !once.iter().any(known) {
+            once.push((set, element));
         }
     }
-    Ok(batch)
+    Ok(once)
+}
+
+/// Tells elements to go by themselves, which they do within a tick of the kernel's clock, 1 to 10 ms. False where this
+/// kernel cannot; then nothing has changed.
+///
+/// What was deleted has to be freed, and a process that closes its socket or ends meanwhile waits for that, 7 to 15 ms:
+/// in a chain of plugins once for each. Whoever adds such an element anew within the tick replaces it.
+fn expire(nft: &mut Socket, members: &[Member]) -> Result<bool, nft::Error> {
+    let mut batch = Batch::new();
+    for (set, element) in members {
+        batch.expire_element(*set, element);
+    }
+    match nft.commit(&batch) {
+        // One of them is another's by now, or its set is gone.
+        Err(error) if error.already_exists() || error.is_not_found() => return Ok(false),
+        outcome => outcome?,
+    }
+    // A kernel that does not know this takes it for the addition of what is there.
+    let Some((set, element)) = members.last() else {
+        return Ok(true);
+    };
+    let present = or_none(nft.element(*set, &element.key))?.flatten();
+    Ok(present.is_none_or(|present| present.expires))
 }
 
 /// Says which of the elements is not there as it was made, if one is not.

@@ -3,7 +3,11 @@
 //! A plugin makes its tables, chains and rules once for a node; a pod costs one element for each address or mapping. One
 //! transaction joins, one leaves, and [`label`] says whose an element is.
 
+mod chains;
 mod elements;
 pub mod label;
 
-pub use elements::{Member, Place, absent, commit_new, join, leave, lost_rules, open, or_none};
+pub use chains::remove_chains;
+pub use elements::{
+    Member, Place, absent, commit_new, join, leave, leave_known, lost_rules, open, or_none,
+};

@@ -29,6 +29,34 @@ pub fn everything(patch: Value) -> Value {
     )
 }
 
+/// A list of [`dual_stack`] with masquerade and, after it, `firewall` with the keys of `patch`.
+pub fn firewalled(patch: Value) -> Value {
+    let mut bridge = dual_stack(json!({"ipMasq": true}));
+    let name = bridge["name"].take();
+    let version = bridge["cniVersion"].take();
+    let firewall = merged(json!({"type": "firewall"}), patch);
+    json!({"name": name, "cniVersion": version, "plugins": [bridge, firewall]})
+}
+
+/// A plugin by itself, chained after a `bridge` that attached an interface with these results, changed by `patch`.
+pub fn chained(plugin_type: &str, patch: Value) -> Value {
+    let earlier = json!({
+        "cniVersion": "1.0.0",
+        "interfaces": [
+            {"name": "cni0", "mac": "02:00:00:00:00:01"},
+            {"name": "veth1", "mac": "02:00:00:00:00:02"},
+            {"name": "eth0", "mac": "02:00:00:00:00:03", "sandbox": "/run/netns/a"}
+        ],
+        "ips": [
+            {"address": "10.1.0.7/16", "gateway": "10.1.0.1", "interface": 2},
+            {"address": "fd00::7/64", "gateway": "fd00::1", "interface": 2}
+        ],
+        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+    });
+    let plain = json!({"cniVersion": "1.0.0", "name": "podnet", "type": plugin_type, "prevResult": earlier});
+    merged(plain, patch)
+}
+
 /// A configuration that runs `host-local` alone, with `ipam` as given.
 pub fn host_local(ipam: Value) -> Value {
     let ipam = merged(json!({"type": "host-local"}), ipam);

@@ -16,7 +16,8 @@ pub const SCRATCH: &str = "/run/testkit";
 const NETNS_DIR: &str = "/run/netns";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// A machine as a plugin sees it: its own network, and empty directories of its own at /run and /var/lib/cni.
+/// A machine as a plugin sees it: its own network, empty directories of its own at /run and /var/lib/cni, and what it
+/// writes to /var/lib elsewhere.
 #[derive(Debug)]
 pub struct Host {
     place: Place,
@@ -87,7 +88,7 @@ fn make_namespaces() -> io::Result<Namespaces> {
     tmpfs(Path::new("/run"))?;
     std::fs::create_dir(NETNS_DIR)?;
     std::fs::create_dir(SCRATCH)?;
-    own_cni_state()?;
+    own_state()?;
     // The files of /sys show the network namespace in which sysfs was mounted.
     mount(
         Some("sysfs"),
@@ -99,29 +100,28 @@ fn make_namespaces() -> io::Result<Namespaces> {
     Ok(Namespaces {
         net: File::open("/proc/thread-self/ns/net")?,
         mnt: File::open("/proc/thread-self/ns/mnt")?,
+        processes: None,
     })
 }
 
-/// Gives the host an empty /var/lib/cni. A machine that has none gets none: then all of /var/lib is overlaid.
-fn own_cni_state() -> io::Result<()> {
-    let state = Path::new("/var/lib/cni");
-    if !state.exists() {
-        let layers = Path::new("/run/testkit/var-lib");
-        for layer in ["upper", "work"] {
-            std::fs::create_dir_all(layers.join(layer))?;
-        }
-        let layers = layers.display();
-        let options = format!("lowerdir=/var/lib,upperdir={layers}/upper,workdir={layers}/work");
-        mount(
-            Some("overlay"),
-            "/var/lib",
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )?;
-        std::fs::create_dir(state)?;
+/// Gives the host a layer of its own over /var/lib, and an empty /var/lib/cni.
+fn own_state() -> io::Result<()> {
+    let layers = Path::new(SCRATCH).join("var-lib");
+    for layer in ["upper", "work"] {
+        std::fs::create_dir_all(layers.join(layer))?;
     }
-    tmpfs(state)
+    let layers = layers.display();
+    let options = format!("lowerdir=/var/lib,upperdir={layers}/upper,workdir={layers}/work");
+    mount(
+        Some("overlay"),
+        "/var/lib",
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )?;
+    let cni = Path::new("/var/lib/cni");
+    std::fs::create_dir_all(cni)?;
+    tmpfs(cni)
 }
 
 fn tmpfs(at: &Path) -> io::Result<()> {

@@ -22,6 +22,7 @@
 //! * [`Dump`]: the state of host and pods before and after, and the difference.
 //! * [`Stub`]: a delegate that does what the test wants; [`Uplink`]: a world outside of the host.
 //! * [`Scene`]: the usual beginning, one pod on one host with one network.
+//! * [`containerd`], [`Podman`]: real runtimes; [`Init`]: what they leave running, ended; [`Image`]: something to run.
 //! * [`csi`]: the same for storage drivers.
 //! * [`unlike_the_reference`]: a behaviour in which the reference differs on purpose.
 //!
@@ -35,13 +36,21 @@
 
 mod call;
 mod config;
+mod connection;
+pub mod containerd;
 pub mod csi;
 mod dump;
+mod groups;
 mod host;
+mod image;
+mod init;
+mod installed;
 mod packets;
 mod place;
 mod plugins;
 mod pod;
+mod podman;
+mod process;
 mod reference;
 mod runtime;
 mod scene;
@@ -51,12 +60,16 @@ pub mod vm;
 mod wait;
 
 pub use call::{Call, Failure, Outcome, Running};
-pub use config::{bridge, dual_stack, everything, host_local, merged};
+pub use config::{bridge, chained, dual_stack, everything, firewalled, host_local, merged};
 pub use dump::{Diff, Dump};
 pub use host::{Host, SCRATCH};
+pub use image::Image;
+pub use init::Init;
+pub use installed::Installed;
 pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;
+pub use podman::Podman;
 pub use reference::{reference_under_test, report_difference, unlike_the_reference};
 pub use runtime::{Attachment, Network};
 pub use scene::Scene;

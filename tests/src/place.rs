@@ -12,11 +12,19 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
-/// The two namespaces of a host. They vanish with the last descriptor and the last process inside.
+/// The namespaces of a host. They vanish with the last descriptor and the last process inside.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
     pub(crate) net: File,
     pub(crate) mnt: File,
+    pub(crate) processes: Option<Processes>,
+}
+
+/// The process and control group namespaces of a host with an [`Init`](crate::Init).
+#[derive(Debug)]
+pub(crate) struct Processes {
+    pub(crate) pid: File,
+    pub(crate) cgroup: File,
 }
 
 /// Where commands and closures run. [`Host`](crate::Host) and [`Pod`](crate::Pod) are places.
@@ -88,6 +96,11 @@ impl Place {
                     .unwrap_or_else(|e| panic!("{}: open {}: {e}", self.name, path.display()));
                 setns(netns, CloneFlags::CLONE_NEWNET).expect("enter the pod's network");
             }
+        }
+        if let Some(own) = &self.host.processes {
+            setns(&own.cgroup, CloneFlags::CLONE_NEWCGROUP).expect("enter the host's groups");
+            // It is what the thread starts that is a process there; the thread itself stays where it is.
+            setns(&own.pid, CloneFlags::CLONE_NEWPID).expect("enter the host's processes");
         }
     }
 

@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 
 /// Waits until `holds`, for at most five seconds; `what` names it when it never does.
 #[track_caller]
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(5), what, holds);
+}
+
+/// The same, with another patience.
+#[track_caller]
+pub(crate) fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !holds() {
-        assert!(Instant::now() < deadline, "not within five seconds: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

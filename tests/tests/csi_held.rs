@@ -328,6 +328,38 @@ fn gg_02_a_driver_that_is_killed_in_a_group_s_copy_makes_all_of_it_anew() {
     copied.end();
 }
 
+/// A filesystem that was frozen for a group stays nobody's: when the group cannot be copied anew because other members cannot
+/// be frozen again, it is thawed all the same.
+#[test]
+fn gg_02_a_group_that_cannot_be_held_still_again_lets_its_members_go() {
+    let mut copied = Copied::new();
+    // Several, so that some are likely to have their turn before the one that is written.
+    let others = ["one", "two", "three", "four"]
+        .map(|name| copied.scene.volume(image(name).parameter("pool", "other")));
+    let paths = others.each_ref().map(|other| copied.scene.publish(other));
+    let members = others.iter().map(|other| other.volume.volume_id.as_str());
+    let members: Vec<_> = [copied.id()].into_iter().chain(members).collect();
+    let request = create_group("group", &members);
+    let again = request.clone();
+    let call = copied.stop_in_copy_of(|caller| caller.create_volume_group_snapshot(request));
+    copied.scene.driver.kill();
+    call.join().unwrap().unwrap_err();
+    for path in &paths {
+        let path = path.display();
+        copied.scene.node.sh(&format!(
+            "fsfreeze --unfreeze {path}; xfs_io -x -c shutdown {path}"
+        ));
+    }
+
+    copied.scene.driver.start();
+    copied.writer.goes_on();
+    let told = copied.scene.client.create_volume_group_snapshot(again);
+    told.unwrap_err();
+    assert!(listed(&copied.scene).is_empty());
+    others.iter().for_each(|other| copied.scene.release(other));
+    copied.end();
+}
+
 /// Nobody waits for a clone after a restart, so its source is let go and nothing stays of it.
 #[test]
 fn cv_07_a_driver_that_is_killed_in_a_clone_lets_its_source_go() {

@@ -1,5 +1,8 @@
 //! `loopback`: the pod's own `lo`.
 
+// The lint spares tests, but not what they share.
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 use testkit::{Attachment, Host, Network, Place, merged, unlike_the_reference};
 

@@ -6,12 +6,14 @@
 //! <pool>/snapshots/<id>/...     the same of snapshots
 //! <pool>/making/<id>/...        what is being made; whole and recorded before it moves to its shelf
 //! <pool>/trash/<id>/...         what is being removed
+//! <pool>/identity               by what the store recognises a further pool
 //! ```
 //!
 //! Whatever a crash leaves is in `making` or `trash`, so nobody has to search the shelves. What lies on a shelf is
 //! never removed because the store does not know it.
 
 mod content;
+mod identity;
 mod making;
 mod room;
 
@@ -29,6 +31,7 @@ pub use room::{Reservation, Room};
 
 use crate::error::Error;
 use crate::record::{Snapshot, Volume};
+use crate::store::Store;
 
 /// The pool that the state directory is.
 pub const DEFAULT: &str = "default";
@@ -41,6 +44,8 @@ const DATA: &str = "data";
 /// The pools of this node, by name.
 pub struct Pools {
     pools: BTreeMap<String, Pool>,
+    /// Those that were not there at the start, and why.
+    away: BTreeMap<String, String>,
 }
 
 /// One pool.
@@ -79,21 +84,41 @@ pub enum Shelf {
 }
 
 impl Pools {
-    /// Opens the pools, each a name, a directory and the most that its volumes may be promised together.
+    /// Opens the pools, each a name, a directory and the most that its volumes may be promised together. One that is not
+    /// what the store knows by its name is left alone, and the others are served.
     pub fn open(
+        store: &Store,
         pools: impl IntoIterator<Item = (String, PathBuf, Option<u64>)>,
     ) -> Result<Self, Error> {
-        let pools = pools
-            .into_iter()
-            .map(|(name, path, limit)| Ok((name.clone(), Pool::open(name, &path, limit)?)))
-            .collect::<Result<_, Error>>()?;
-        Ok(Self { pools })
+        let mut opened = Self {
+            pools: BTreeMap::new(),
+            away: BTreeMap::new(),
+        };
+        for (name, path, limit) in pools {
+            let root = Root::open(&path)?;
+            // The default pool is where the store is.
+            let complaint = match name.as_str() {
+                DEFAULT => None,
+                further => identity::complaint(store, further, &root)?,
+            };
+            if let Some(why) = complaint {
+                tracing::error!("{why}");
+                opened.away.insert(name, why);
+            } else {
+                let pool = Pool::open(name.clone(), &path, root, limit)?;
+                opened.pools.insert(name, pool);
+            }
+        }
+        Ok(opened)
     }
 
     /// The pool that holds an object that exists.
     pub fn get(&self, name: &str) -> Result<&Pool, Error> {
-        self.pools.get(name).ok_or_else(|| {
-            Error::Unready(format!("pool {name} is not configured on this node, start the driver with --pool {name}=<directory>"))
+        self.pools.get(name).ok_or_else(|| match self.away.get(name) {
+            Some(why) => Error::Away(why.clone()),
+            None => Error::Unready(format!(
+                "pool {name} is not configured on this node, start the driver with --pool {name}=<directory>"
+            )),
         })
     }
 
@@ -101,6 +126,9 @@ impl Pools {
     pub fn wanted(&self, name: Option<&str>) -> Result<&Pool, Error> {
         let name = name.unwrap_or(DEFAULT);
         self.pools.get(name).ok_or_else(|| {
+            if let Some(why) = self.away.get(name) {
+                return Error::Full(why.clone());
+            }
             let known: Vec<_> = self.pools.keys().map(String::as_str).collect();
             Error::Full(format!(
                 "this node has no pool {name}, only {}",
@@ -116,8 +144,7 @@ impl Pools {
 }
 
 impl Pool {
-    fn open(name: String, path: &Path, limit: Option<u64>) -> Result<Self, Error> {
-        let root = Root::open(path)?;
+    fn open(name: String, path: &Path, root: Root, limit: Option<u64>) -> Result<Self, Error> {
         let shelf = |name: &str| -> Result<Root, Error> {
             root.make_dir(name, 0o700)?;
             Ok(root.beneath(Path::new(name))?)
@@ -251,6 +278,11 @@ impl Pool {
     /// Frees the space of a discarded object.
     pub fn purge(&self, id: &str) -> Result<(), Error> {
         content::remove(&self.trash, id)
+    }
+
+    /// The ids of the volumes on their shelf.
+    pub fn volumes(&self) -> Result<Vec<String>, Error> {
+        names(&self.volumes)
     }
 
     /// What a crash left while being made.

@@ -2,7 +2,8 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::storage::freeze;
 use kernel::{Step, Undo};
@@ -30,28 +31,53 @@ enum Still {
     Instant,
 }
 
-/// What has to be taken back to let a volume go.
-enum LetGo {
-    /// The mark in its record.
-    Mark { volume: String, store: Store },
-    /// The freeze.
-    Freeze { staged: OwnedFd, volume: String },
+/// A volume whose filesystem is frozen, or about to be.
+struct Freezing {
+    volume: String,
+    staged: OwnedFd,
+    /// Whether it was us, now or before a crash. Somebody else may have frozen it for the sake of this very snapshot, and
+    /// will thaw it.
+    by_us: AtomicBool,
+}
+
+impl Freezing {
+    fn freeze(&self) -> Result<(), Error> {
+        if freeze::freeze(&self.staged, at(&self.volume))? {
+            self.by_us.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn thaw(&self) -> Result<(), Error> {
+        if self.by_us.load(Ordering::Relaxed) {
+            freeze::thaw(&self.staged, at(&self.volume))?;
+        }
+        Ok(())
+    }
+}
+
+/// What has to be taken back to let volumes go: each freeze, and then the mark of it in the record. One that cannot be thawed
+/// stays marked, so that the next start tries again.
+struct LetGo {
+    volumes: Arc<[Freezing]>,
+    store: Store,
 }
 
 impl Step for LetGo {
     type Error = Error;
 
     fn revert(&mut self) -> Result<(), Error> {
-        match self {
-            Self::Freeze { staged, volume } => Ok(freeze::thaw(staged, at(volume))?),
-            Self::Mark { volume, store } => {
-                let Some(mut volume) = store.volume(volume)? else {
-                    return Ok(());
-                };
-                volume.frozen = false;
-                Ok(store.commit(vec![Change::PutVolume(volume)])?)
+        let mut first = Ok(());
+        let mut thawed = Vec::new();
+        for volume in self.volumes.iter() {
+            match volume.thaw() {
+                Ok(()) => thawed.push(volume.volume.as_str()),
+                Err(error) if first.is_ok() => first = Err(error),
+                Err(_) => {}
             }
         }
+        mark(&self.store, thawed, false)?;
+        first
     }
 }
 
@@ -86,46 +112,29 @@ impl Driver {
         for volume in volumes {
             match self.still(volume)? {
                 Still::Idle => {}
-                Still::Freeze(staged) => freezing.push((volume, staged)),
+                Still::Freeze(staged) => freezing.push(Freezing {
+                    volume: volume.id.clone(),
+                    staged,
+                    by_us: volume.frozen.into(),
+                }),
                 Still::Instant if cut.instant.is_some() => return Err(not_together(&cut, volume)),
                 Still::Instant => cut.instant = Some(volume.id.clone()),
             }
         }
-        cut.frozen = !freezing.is_empty();
-        for (volume, _) in &freezing {
-            cut.undo.record(LetGo::Mark {
-                volume: volume.id.clone(),
-                store: self.store.clone(),
-            });
+        if freezing.is_empty() {
+            return Ok(cut);
         }
+        cut.frozen = true;
+        let freezing: Arc<[_]> = freezing.into();
+        cut.undo.record(LetGo {
+            volumes: Arc::clone(&freezing),
+            store: self.store.clone(),
+        });
         // A filesystem stays frozen when its freezer dies, and the next start has to know whose it was.
-        self.mark(&freezing)?;
-        for (volume, staged) in freezing {
-            let by_us = freeze::freeze(&staged, at(&volume.id))? || volume.frozen;
-            // Somebody else may have frozen it for the sake of this very snapshot, and will thaw it.
-            if by_us {
-                cut.undo.record(LetGo::Freeze {
-                    staged,
-                    volume: volume.id.clone(),
-                });
-            }
-        }
+        let ids = freezing.iter().map(|volume| volume.volume.as_str());
+        mark(&self.store, ids, true)?;
+        freezing.iter().try_for_each(Freezing::freeze)?;
         Ok(cut)
-    }
-
-    fn mark(&self, freezing: &[(&Volume, OwnedFd)]) -> Result<(), Error> {
-        let marked = |volume: &Volume| {
-            Change::PutVolume(Volume {
-                frozen: true,
-                ..volume.clone()
-            })
-        };
-        let marks: Vec<_> = freezing.iter().map(|(volume, _)| marked(volume)).collect();
-        if marks.is_empty() {
-            Ok(())
-        } else {
-            Ok(self.store.commit(marks)?)
-        }
     }
 
     fn still(&self, volume: &Volume) -> Result<Still, Error> {
@@ -184,6 +193,23 @@ impl Driver {
     pub(crate) fn goes_on(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// Records whether volumes are frozen by us.
+fn mark<'a>(
+    store: &Store,
+    volumes: impl IntoIterator<Item = &'a str>,
+    frozen: bool,
+) -> Result<(), Error> {
+    let mut changes = Vec::new();
+    for id in volumes {
+        let volume = store.volume(id)?;
+        changes.extend(volume.map(|volume| Change::PutVolume(Volume { frozen, ..volume })));
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Ok(store.commit(changes)?)
 }
 
 /// How a volume's filesystem is called in messages about it.

@@ -2,9 +2,9 @@
 
 use std::ops::Bound;
 
-use redb::{Error, ReadTransaction};
+use redb::{Error, ReadTransaction, TableError};
 
-use super::tables::{OF_SOURCE, Object, POOLS, record};
+use super::tables::{IDENTITIES, OF_SOURCE, Object, POOLS, record};
 use super::{Part, Promised};
 use crate::record::Snapshot;
 
@@ -83,4 +83,13 @@ pub(super) fn promised(txn: &ReadTransaction, pool: &str) -> Result<Promised, Er
         volumes,
         snapshots,
     })
+}
+
+/// The id in the marker of `pool`.
+pub(super) fn identity(txn: &ReadTransaction, pool: &str) -> Result<Option<String>, Error> {
+    match txn.open_table(IDENTITIES) {
+        Ok(table) => Ok(table.get(pool)?.map(|id| id.value().to_owned())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

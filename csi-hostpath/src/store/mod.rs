@@ -154,6 +154,19 @@ impl Store {
     pub fn promised(&self, pool: &str) -> Result<Promised, Error> {
         self.shared.file.read(|txn| look::promised(txn, pool))
     }
+
+    /// The id by which `pool` is recognised, if it has been marked.
+    pub fn identity(&self, pool: &str) -> Result<Option<String>, Error> {
+        self.shared.file.read(|txn| look::identity(txn, pool))
+    }
+
+    /// Remembers by which id `pool` is recognised from now on.
+    pub fn identify(&self, pool: &str, id: &str) -> Result<(), Error> {
+        self.shared.file.write(false, |txn| {
+            txn.open_table(tables::IDENTITIES)?.insert(pool, id)?;
+            Ok(())
+        })
+    }
 }
 
 /// An outcome for each call, in their order. When there is no room for all of it, calls that make no new object are

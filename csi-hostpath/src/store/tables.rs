@@ -17,6 +17,10 @@ pub(super) const OF_SOURCE: TableDefinition<(&str, &str), ()> =
 /// From pools to their sums.
 pub(super) const POOLS: TableDefinition<&str, Sums> = TableDefinition::new("pools");
 
+/// From pools to the ids in their markers. Stores of older drivers have no such table.
+pub(super) const IDENTITIES: TableDefinition<&str, &str> =
+    TableDefinition::new("identities of pools");
+
 /// Promised bytes, volumes and snapshots. So wide that no sizes overflow them, and what was added can be taken off again.
 pub(super) type Sums = [u128; 3];
 
@@ -108,6 +112,7 @@ pub(super) fn make(txn: &WriteTransaction) -> Result<(), Error> {
     make_of::<Group>(txn)?;
     txn.open_table(OF_SOURCE)?;
     txn.open_table(POOLS)?;
+    txn.open_table(IDENTITIES)?;
     Ok(())
 }
 

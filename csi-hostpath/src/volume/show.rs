@@ -1,5 +1,7 @@
 //! What is told about volumes and the room for them.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::plan::{self, Abilities, Shape};
 use crate::driver::{Condition, Driver};
 use crate::error::Error;
@@ -30,37 +32,39 @@ impl Driver {
 
     /// Whether a volume is well, as far as that can be told without looking into it.
     pub fn condition(&self, volume: &Volume) -> Condition {
-        let message = match self
+        let reached = self
             .pools
             .get(&volume.pool)
-            .and_then(|pool| pool.reaches(Shelf::Volumes, &volume.id))
-        {
-            Err(error) => format!(
-                "the data of volume {} cannot be reached: {error}",
-                volume.id
-            ),
-            Ok(_) if volume.filled < volume.size || volume.backing < volume.size => {
-                // Growth that is due is no illness.
-                return Condition {
-                    abnormal: false,
-                    message: format!(
-                        "volume {} grows to {} on its node",
-                        volume.id,
-                        Bytes(volume.size)
-                    ),
-                };
-            }
-            Ok(_) => {
-                return Condition {
-                    abnormal: false,
-                    message: "the volume is well".to_owned(),
-                };
-            }
+            .and_then(|pool| pool.reaches(Shelf::Volumes, &volume.id));
+        condition(volume, reached)
+    }
+
+    /// The same of many volumes, in their order.
+    pub fn conditions(&self, volumes: &[Volume]) -> Vec<Condition> {
+        let shelved = self.shelved(volumes);
+        let condition = |volume: &Volume| match shelved.get(volume.pool.as_str()) {
+            Some(shelved) if shelved.contains(&volume.id) => condition(volume, Ok(())),
+            _ => self.condition(volume),
         };
-        Condition {
-            abnormal: true,
-            message,
+        volumes.iter().map(condition).collect()
+    }
+
+    /// What lies on the shelves of pools. A directory that is read at once costs less than a question about each entry,
+    /// unless most of it is not asked for. Where it cannot be read, the question about each says why.
+    fn shelved<'a>(&self, volumes: &'a [Volume]) -> BTreeMap<&'a str, HashSet<String>> {
+        let mut asked = BTreeMap::<_, u64>::new();
+        for volume in volumes {
+            *asked.entry(volume.pool.as_str()).or_default() += 1;
         }
+        let shelved = asked.into_iter().filter_map(|(pool, asked)| {
+            let all = self.store.promised(pool).ok()?.volumes;
+            if asked < all / 4 {
+                return None;
+            }
+            let names = self.pools.get(pool).ok()?.volumes().ok()?;
+            Some((pool, names.into_iter().collect()))
+        });
+        shelved.collect()
     }
 
     /// The room for volumes of a class (GC-01). No room where such volumes cannot be made on this node.
@@ -87,6 +91,29 @@ impl Driver {
             smallest: plan::smallest(shape),
         })
     }
+}
+
+fn condition(volume: &Volume, reached: Result<(), Error>) -> Condition {
+    let (abnormal, message) = match reached {
+        Err(error) => (
+            true,
+            format!(
+                "the data of volume {} cannot be reached: {error}",
+                volume.id
+            ),
+        ),
+        // Growth that is due is no illness.
+        Ok(()) if volume.filled < volume.size || volume.backing < volume.size => (
+            false,
+            format!(
+                "volume {} grows to {} on its node",
+                volume.id,
+                Bytes(volume.size)
+            ),
+        ),
+        Ok(()) => (false, "the volume is well".to_owned()),
+    };
+    Condition { abnormal, message }
 }
 
 /// The shape that volumes of a class would have.

@@ -69,7 +69,8 @@ fn inside(prepare: impl FnOnce(&Path) + Send + 'static, test: impl FnOnce(&Node)
 impl Node {
     fn new(folder: &Path) -> Self {
         let store = Store::open(&folder.join("state/state.redb")).unwrap();
-        let pool = ("default".to_owned(), folder.join("state"), None);
+        let pools = [("default".to_owned(), folder.join("state"), None)];
+        let pools = Pools::open(&store, pools).unwrap();
         let settings = Settings {
             name: "hostpath.hawser.io".to_owned(),
             node: "node".to_owned(),
@@ -88,7 +89,7 @@ impl Node {
         };
         Self {
             folder: folder.to_owned(),
-            driver: Driver::new(settings, store, Pools::open([pool]).unwrap()),
+            driver: Driver::new(settings, store, pools),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod end;
 mod http;
+mod reflection;
 mod registration;
 mod running;
 mod services;

@@ -11,11 +11,8 @@ use proto::csi::snapshot_metadata_client::SnapshotMetadataClient;
 use proto::csi::volume_capability::{AccessType, MountVolume};
 use proto::csi::*;
 use tonic::Code;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
-use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
+use super::reflection::listed;
 use super::running::{Caller, Home, call};
 
 const EVERYTHING: [&str; 5] = [
@@ -183,29 +180,6 @@ fn what_is_not_said_is_not_done() {
         assert_eq!(refused.code(), Code::Unimplemented);
         assert!(refused.message().contains("is not offered"), "{refused}");
     }
-}
-
-fn listed(caller: &Caller) -> Vec<String> {
-    let request = ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(MessageRequest::ListServices(String::new())),
-    };
-    let stream = tokio_stream::once(request);
-    let mut answers = call!(
-        caller,
-        ServerReflectionClient,
-        server_reflection_info,
-        stream
-    )
-    .unwrap();
-    let answer = caller.runtime.block_on(answers.message()).unwrap().unwrap();
-    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
-        panic!("{answer:?}");
-    };
-    let services = list.service.into_iter().map(|service| service.name);
-    services
-        .filter(|name| name.starts_with("csi.v1."))
-        .collect()
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! The network wing: namespaces, links, addresses, routes, nf_tables, sysctls.
+//! The network wing: namespaces, links, addresses, routes, nf_tables, tracked connections, sysctls.
 //!
 //! Everything is blocking and runs on the caller's thread. A socket stays in the namespace in which it was opened, so
 //! one thread speaks with the host and with a pod at the same time.
 
 pub mod address;
+pub mod conntrack;
 pub mod error;
 mod extack;
 pub mod link;
@@ -17,6 +18,7 @@ pub mod rtnl;
 pub mod sysctl;
 
 pub use address::Address;
+pub use conntrack::Conntrack;
 pub use error::Error;
 pub use link::{Device, Link};
 pub use mac::Mac;

@@ -9,8 +9,9 @@ use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
 };
+use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -192,5 +193,38 @@ impl Rtnl {
             );
         }
         Ok(routes)
+    }
+
+    /// The link by which the host would send to an address; none when it knows no way.
+    pub fn towards(&mut self, address: IpAddr) -> Result<Option<Device>, Error> {
+        const RTA_OIF: u16 = 4;
+        let mut message = RouteMessage::default();
+        let (family, destination, bits) = match address {
+            IpAddr::V4(v4) => (AddressFamily::Inet, RouteAddress::Inet(v4), 32),
+            IpAddr::V6(v6) => (AddressFamily::Inet6, RouteAddress::Inet6(v6), 128),
+        };
+        message.header.address_family = family;
+        message.header.destination_prefix_length = bits;
+        message
+            .attributes
+            .push(RouteAttribute::Destination(destination));
+        let what = format!("look for the way to {address}");
+        let reply = match self.get(Request::new(RTM_GETROUTE, 0, &message, what)) {
+            Err(error)
+                if matches!(
+                    error.errno(),
+                    Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH)
+                ) =>
+            {
+                return Ok(None);
+            }
+            reply => reply?,
+        };
+        let index = reply.and_then(|reply| {
+            let mut attributes = attributes(reply.body.get(RTMSG..)?);
+            attributes.find_map(|(kind, value)| (kind == RTA_OIF).then(|| number(value))?)
+        });
+        let link = index.map(|index| self.link_at(index)).transpose()?;
+        Ok(link.flatten().map(|link| link.device))
     }
 }

@@ -1,6 +1,6 @@
 //! Every call of CSI and of kubelet's plugin registration, blocking.
 
-use super::connection::Connection;
+use crate::connection::Connection;
 use crate::place::Place;
 use proto::csi::controller_client::ControllerClient;
 use proto::csi::group_controller_client::GroupControllerClient;

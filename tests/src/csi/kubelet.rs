@@ -2,11 +2,11 @@
 
 use super::client::Client;
 use super::paths::{Paths, notes_beside};
-use super::process::Appearance;
 use super::pv::Pv;
 use super::requests::{self, Used};
 use super::scope::Scope;
 use crate::place::Place;
+use crate::process::Appearance;
 use proto::csi::{
     NodeExpandVolumeResponse, NodeGetInfoRequest, NodeGetInfoResponse, NodeGetVolumeStatsResponse,
 };

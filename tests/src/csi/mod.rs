@@ -25,7 +25,6 @@
 
 mod answer;
 mod client;
-mod connection;
 mod driver;
 mod fingerprint;
 mod kubelet;
@@ -34,7 +33,6 @@ mod node;
 mod objects;
 mod paths;
 mod pool;
-mod process;
 mod pv;
 pub mod requests;
 mod scene;

@@ -17,6 +17,7 @@ use crate::pod::Pod;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// The state of a host, and of pods on it, at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,26 @@ impl Dump {
     pub fn assert_same(&self, later: &Self) {
         let diff = self.diff(later);
         assert!(diff.is_empty(), "something was left or lost:\n{diff}");
+    }
+
+    /// Asserts that `host` becomes the same, but for differences that have one of `words`: a link goes some time after the
+    /// namespace that it was in.
+    #[track_caller]
+    pub fn assert_regained(&self, host: &Host, words: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let diff = self.diff(&Self::of(host));
+            let other = |line: &&String| !words.iter().any(|word| line.contains(word));
+            let left: Vec<_> = diff.lines().iter().filter(other).collect();
+            if left.is_empty() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "something was left or lost: {left:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Everything of which the name begins so, as in `host link `.

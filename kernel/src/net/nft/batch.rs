@@ -22,8 +22,6 @@ const VERDICT_LENGTH: usize = 16;
 /// How often the kernel frees what has expired, in milliseconds. It walks through the whole set for that; what has expired
 /// counts as gone before.
 const CLEARING_MS: u32 = 60_000;
-/// How long an element that is made to expire still lives, in milliseconds; the kernel rounds it up to its clock's step.
-const LAST_MOMENT_MS: u64 = 1;
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// Changes that come about together or not at all, in the order in which they are given.
@@ -102,20 +100,18 @@ impl Batch {
 
     /// Adds a chain that sees packets by itself. One that is there already with another hook is refused.
     pub fn add_base_chain(&mut self, chain: Chain<'_>, hook: Hook, policy: Policy) -> &mut Self {
-        let (kind, number, priority) = hook.parts();
-        let policy = match policy {
-            Policy::Drop => 0,
-            Policy::Accept => 1,
-        };
-        let base = vec![
-            ChainAttribute::Hook(vec![
-                HookAttribute::Number(HookNumber::Inet(number)),
-                HookAttribute::Priority(u32::from_ne_bytes(priority.to_ne_bytes())),
-            ]),
-            ChainAttribute::Policy(policy),
-            ChainAttribute::Type(kind.to_owned()),
-        ];
-        self.chain(chain, NLM_F_CREATE, base)
+        self.chain(chain, NLM_F_CREATE, base(hook, policy))
+    }
+
+    /// Adds a chain that sees packets by itself and that must not be there yet: adding one that is there would change
+    /// its policy.
+    pub fn add_new_base_chain(
+        &mut self,
+        chain: Chain<'_>,
+        hook: Hook,
+        policy: Policy,
+    ) -> &mut Self {
+        self.chain(chain, NEW, base(hook, policy))
     }
 
     /// Deletes every rule of a chain.
@@ -147,7 +143,16 @@ impl Batch {
         chain: Chain<'_>,
         rule: impl IntoIterator<Item = Expression>,
     ) -> &mut Self {
-        self.rule(chain, rule, None)
+        self.rule(chain, rule, None, NLM_F_APPEND)
+    }
+
+    /// Puts a rule in front of all others of a chain, whether or not there is one like it.
+    pub fn insert_rule(
+        &mut self,
+        chain: Chain<'_>,
+        rule: impl IntoIterator<Item = Expression>,
+    ) -> &mut Self {
+        self.rule(chain, rule, None, 0)
     }
 
     /// Appends a rule with a comment, of at most 251 bytes; of more than 128 `nft` prints it but will not read it back.
@@ -157,7 +162,7 @@ impl Batch {
         rule: impl IntoIterator<Item = Expression>,
         comment: &str,
     ) -> &mut Self {
-        self.rule(chain, rule, Some(comment))
+        self.rule(chain, rule, Some(comment), NLM_F_APPEND)
     }
 
     /// Deletes the rule of this handle.
@@ -178,6 +183,7 @@ impl Batch {
         chain: Chain<'_>,
         rule: impl IntoIterator<Item = Expression>,
         comment: Option<&str>,
+        place: u16,
     ) -> &mut Self {
         let phrase = format!("add rule to {chain}");
         let code = match lower(chain.table.family, rule) {
@@ -194,7 +200,7 @@ impl Batch {
             attributes.push(RuleAttribute::UserData(userdata::with_comment(comment)));
         }
         let message = NfTablesMessage::NewRule(RuleMessage { attributes });
-        self.push(chain, phrase, NLM_F_CREATE | NLM_F_APPEND, message)
+        self.push(chain, phrase, NLM_F_CREATE | place, message)
     }
 
     /// Adds a set or map without elements.
@@ -256,6 +262,17 @@ impl Batch {
         self.element(set, element, NEW)
     }
 
+    /// Tells an element of an expiring set or map to go by itself within one tick of the kernel's clock, 1 to 10 ms.
+    ///
+    /// A deletion makes whoever closes the socket wait until no packet can meet the element any more; this does not.
+    /// Kernels before 6.12 accept it and do nothing. An element that is not there comes for that tick.
+    pub fn expire_element(&mut self, set: Set<'_>, element: &Element) -> &mut Self {
+        const ONE_TICK: u64 = 1;
+        let timeout = SetElementAttribute::Timeout(ONE_TICK);
+        let phrase = format!("let element {} of {set} expire", element.key);
+        self.element_with(set, element, phrase, NLM_F_CREATE, Some(timeout))
+    }
+
     /// Deletes an element.
     pub fn delete_element(&mut self, set: Set<'_>, key: &Key) -> &mut Self {
         let phrase = format!("delete element {key} from {set}");
@@ -266,25 +283,18 @@ impl Batch {
         self.push(set, phrase, 0, message)
     }
 
-    /// Lets an element of an [expiring](Set::expiring) set expire within moments; it must be given as it is there. A
-    /// kernel that [cannot](super::elements_can_expire) leaves it as it is.
-    pub fn expire_element(&mut self, set: Set<'_>, element: &Element) -> &mut Self {
-        let phrase = format!("let element {} of {set} expire", element.key);
-        self.new_element(set, element, NLM_F_CREATE, phrase, Some(LAST_MOMENT_MS))
-    }
-
     fn element(&mut self, set: Set<'_>, element: &Element, flags: u16) -> &mut Self {
         let phrase = format!("add element {} to {set}", element.key);
-        self.new_element(set, element, flags, phrase, None)
+        self.element_with(set, element, phrase, flags, None)
     }
 
-    fn new_element(
+    fn element_with(
         &mut self,
         set: Set<'_>,
         element: &Element,
-        flags: u16,
         phrase: String,
-        timeout: Option<u64>,
+        flags: u16,
+        timeout: Option<SetElementAttribute>,
     ) -> &mut Self {
         if let Some(why) = element.fault(set) {
             return self.refuse(phrase, why);
@@ -296,8 +306,8 @@ impl Batch {
         let comment = element.comment.as_deref().map(userdata::with_comment);
         let rest = data
             .into_iter()
-            .chain(comment.map(SetElementAttribute::UserData))
-            .chain(timeout.map(SetElementAttribute::Timeout));
+            .chain(timeout)
+            .chain(comment.map(SetElementAttribute::UserData));
         let message = NfTablesMessage::NewSetElement(request::element(set, &element.key, rest));
         self.push(set, phrase, flags, message)
     }
@@ -323,6 +333,23 @@ impl Batch {
         self.invalid.get_or_insert((phrase, why));
         self
     }
+}
+
+/// What makes a chain see packets by itself.
+fn base(hook: Hook, policy: Policy) -> Vec<ChainAttribute> {
+    let (kind, number, priority) = hook.parts();
+    let policy = match policy {
+        Policy::Drop => 0,
+        Policy::Accept => 1,
+    };
+    vec![
+        ChainAttribute::Hook(vec![
+            HookAttribute::Number(HookNumber::Inet(number)),
+            HookAttribute::Priority(u32::from_ne_bytes(priority.to_ne_bytes())),
+        ]),
+        ChainAttribute::Policy(policy),
+        ChainAttribute::Type(kind.to_owned()),
+    ]
 }
 
 fn data_of(data: &Data) -> DataAttribute {

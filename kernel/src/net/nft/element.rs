@@ -9,7 +9,7 @@ use super::verdict::Verdict;
 
 const KEY: u16 = 1;
 const DATA: u16 = 2;
-const TIMEOUT: u16 = 4;
+const EXPIRATION: u16 = 5;
 const USERDATA: u16 = 6;
 
 /// An element of a set or map.
@@ -21,8 +21,8 @@ pub struct Element {
     pub data: Option<Data>,
     /// The comment that `nft list` prints beside it. Adding an element that exists already leaves its comment as it is.
     pub comment: Option<String>,
-    /// Whether it is about to expire, as a reading says; it makes no difference to an element that is added.
-    pub leaving: bool,
+    /// Whether it was told to go by itself and is about to.
+    pub expires: bool,
 }
 
 impl Element {
@@ -32,7 +32,7 @@ impl Element {
             key: key.into(),
             data: None,
             comment: None,
-            leaving: false,
+            expires: false,
         }
     }
 
@@ -85,7 +85,7 @@ impl Element {
             key,
             data,
             comment: raw.comment,
-            leaving: raw.leaving,
+            expires: raw.expires,
         })
     }
 }
@@ -96,7 +96,7 @@ pub struct RawElement {
     key: Vec<u8>,
     data: Option<RawData>,
     comment: Option<String>,
-    leaving: bool,
+    expires: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,8 @@ impl RawElement {
             key,
             data,
             comment: element.find(USERDATA)?.and_then(userdata::comment),
-            leaving: element.find(TIMEOUT)?.is_some(),
+            // One that never does has none, or an empty one.
+            expires: element.u64(EXPIRATION)?.is_some_and(|left| left > 0),
         })
     }
 }

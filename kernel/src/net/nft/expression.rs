@@ -8,6 +8,7 @@ use super::object::Set;
 use super::value::{Key, Type};
 use super::verdict::Verdict;
 use ipnetwork::IpNetwork;
+use netlink_packet_netfilter::nftables::Expressions;
 use std::fmt;
 
 /// Packet fields, loaded one after the other.
@@ -24,6 +25,7 @@ pub(super) enum Field {
     IpDaddr,
     Ip6Saddr,
     Ip6Daddr,
+    ThDport,
 }
 
 /// `iifname`; in the bridge family the port that the frame came in by.
@@ -66,6 +68,11 @@ pub fn ip6_daddr() -> Selector {
     Selector(vec![Field::Ip6Daddr])
 }
 
+/// `th dport`: the destination port of whatever protocol has ports in that place.
+pub fn th_dport() -> Selector {
+    Selector(vec![Field::ThDport])
+}
+
 /// Several selectors as one, `iifname . ether saddr`.
 pub fn concat<const PARTS: usize>(parts: [Selector; PARTS]) -> Selector {
     Selector(parts.into_iter().flat_map(|part| part.0).collect())
@@ -79,6 +86,7 @@ impl Field {
             Self::EtherSaddr => Type::EtherAddr,
             Self::IpSaddr | Self::IpDaddr => Type::Ipv4Addr,
             Self::Ip6Saddr | Self::Ip6Daddr => Type::Ipv6Addr,
+            Self::ThDport => Type::InetService,
         }
     }
 
@@ -93,6 +101,7 @@ impl Field {
             Self::IpDaddr => "ip daddr",
             Self::Ip6Saddr => "ip6 saddr",
             Self::Ip6Daddr => "ip6 daddr",
+            Self::ThDport => "th dport",
         }
     }
 }
@@ -149,6 +158,17 @@ impl Selector {
         self.look_up(map, Found::Decides)
     }
 
+    /// `dnat ip to meta l4proto . th dport map @any4`: the address and port that the map holds become the packet's
+    /// destination, if it holds some.
+    pub fn dnat_by(self, map: Set<'_>) -> Expression {
+        Expression(Statement::Translate {
+            selector: self,
+            map: map.name.to_owned(),
+            key: map.key.to_vec(),
+            to: map.kind.value().to_vec(),
+        })
+    }
+
     fn look_up(self, set: Set<'_>, found: Found) -> Expression {
         Expression(Statement::Lookup {
             selector: self,
@@ -196,10 +216,18 @@ pub(super) enum Statement {
         key: Vec<Type>,
         found: Found,
     },
+    Translate {
+        selector: Selector,
+        map: String,
+        key: Vec<Type>,
+        to: Vec<Type>,
+    },
     Verdict(Verdict),
     Masquerade {
         fully_random: bool,
     },
+    /// What a module of its own has lowered already, or why it could not.
+    Code(Result<Vec<Expressions>, String>),
 }
 
 /// What it means that a set or map has an element.

@@ -4,6 +4,7 @@
 //! numbering, which is also how the kernel reports them.
 
 use super::expression::{Expression, Field, Found, Selector, Statement};
+use super::nat;
 use super::object::Family;
 use super::value::{self, Key, Type, Value, u32_of};
 use super::verdict::Verdict;
@@ -22,6 +23,7 @@ const REGISTERS: usize = 64;
 
 const LINK_HEADER: u32 = 0;
 const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
 /// `NFT_LOOKUP_F_INV`.
 const INVERTED: u32 = 1;
 /// `NFTA_MASQ_FLAGS`, and the flag for ports chosen fully at random.
@@ -82,6 +84,12 @@ impl Machine {
                 self.look_up(set, found);
                 Ok(())
             }
+            Statement::Translate {
+                selector,
+                map,
+                key,
+                to,
+            } => self.translate(&selector, &key, map, &to),
             Statement::Verdict(verdict) => {
                 if let Some(fault) = verdict.fault() {
                     return Err(fault);
@@ -94,6 +102,10 @@ impl Machine {
             }
             Statement::Masquerade { fully_random } => {
                 self.masquerade(fully_random);
+                Ok(())
+            }
+            Statement::Code(code) => {
+                self.code.extend(code?);
                 Ok(())
             }
         }
@@ -238,6 +250,31 @@ impl Machine {
         self.code.push(Expressions::Lookup(lookup));
     }
 
+    fn translate(
+        &mut self,
+        selector: &Selector,
+        key: &[Type],
+        map: String,
+        to: &[Type],
+    ) -> Result<(), String> {
+        let address = match to {
+            [
+                address @ (Type::Ipv4Addr | Type::Ipv6Addr),
+                Type::InetService,
+            ] => *address,
+            _ => return Err(format!("{to:?} is not an address and a port")),
+        };
+        self.load(selector, key)?;
+        self.code.push(Expressions::Lookup(vec![
+            Lookup::Set(map),
+            Lookup::SourceRegister(FIRST),
+            Lookup::DestinationRegister(FIRST),
+        ]));
+        let port = register(address.padded());
+        self.code.push(nat::to_registers(address, FIRST, port));
+        Ok(())
+    }
+
     fn masquerade(&mut self, fully_random: bool) {
         let flags = DefaultNla::new(MASQ_FLAGS, FULLY_RANDOM.to_be_bytes().to_vec());
         self.code.push(Expressions::Other {
@@ -283,12 +320,16 @@ impl Field {
                 base: NETWORK_HEADER,
                 offset: 24,
             },
+            Self::ThDport => Place::Payload {
+                base: TRANSPORT_HEADER,
+                offset: 2,
+            },
         }
     }
 
     const fn protocol(self) -> Option<Protocol> {
         match self {
-            Self::Iifname | Self::Oifname | Self::L4proto => None,
+            Self::Iifname | Self::Oifname | Self::L4proto | Self::ThDport => None,
             Self::EtherSaddr => Some(Protocol::Ethernet),
             Self::IpSaddr | Self::IpDaddr => Some(Protocol::Ipv4),
             Self::Ip6Saddr | Self::Ip6Daddr => Some(Protocol::Ipv6),

@@ -4,6 +4,9 @@
 //! change and [`Socket::commit`] makes it so in one transaction, wholly or not at all. Rules are meant to be static and
 //! to look things up in sets and maps, so that a pod costs one element whatever the number of pods.
 //!
+//! Rules in the tables of iptables-nft are made of [`xt_comment`], [`xt_mark`] and [`counter`], so that `iptables` goes on
+//! listing them.
+//!
 //! Requests are built from netlink-packet-netfilter's types. Replies are not read with that crate, whose parser indexes
 //! unchecked into nested attributes: here every byte that the kernel sends is looked at before it is used.
 
@@ -37,11 +40,15 @@
 mod attributes;
 mod batch;
 mod connection;
+mod ct;
 mod element;
 mod error;
 mod expression;
+mod fib;
 mod lower;
+mod mark;
 mod message;
+mod nat;
 mod object;
 mod reading;
 mod reply;
@@ -51,17 +58,23 @@ mod socket;
 mod userdata;
 mod value;
 mod verdict;
+mod xtables;
 
 pub use batch::Batch;
+pub use ct::{CtState, CtStatus, ct_state, ct_status};
 pub use element::{Data, Element, RawElement};
 pub use error::{Error, Malformed};
 pub use expression::{
     Expression, Selector, concat, ether_saddr, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr,
-    l4proto, masquerade, masquerade_fully_random, oifname,
+    l4proto, masquerade, masquerade_fully_random, oifname, th_dport,
 };
+pub use fib::to_this_host;
+pub use mark::{clear_mark, mark_has, set_mark};
+pub use nat::dnat_to;
 pub use object::{Chain, Family, Hook, Kind, Policy, Set, Table};
 pub use reply::{Answer, Refusal, Reply, parse_replies};
 pub use rule::{Rule, Term};
-pub use socket::{Socket, elements_can_expire};
+pub use socket::Socket;
 pub use value::{Key, Type, Value};
 pub use verdict::Verdict;
+pub use xtables::{counter, legacy_tables, xt_comment, xt_mark};

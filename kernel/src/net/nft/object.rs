@@ -143,19 +143,17 @@ pub struct Set<'a> {
     pub key: &'a [Type],
     /// What it holds.
     pub kind: Kind<'a>,
-    /// Whether elements can be made to expire; see [`Set::expiring`].
+    /// Whether its elements can be told to go by themselves.
     pub expiring: bool,
 }
 
 impl Set<'_> {
-    /// The same, made so that its elements can expire.
-    ///
-    /// Whoever deletes an element waits, when it closes its socket, until no packet can be looking at the element any
-    /// more: 10 to 15 ms. Whoever lets it expire does not; the kernel clears it away later by itself.
-    #[must_use]
-    pub const fn expiring(mut self) -> Self {
-        self.expiring = true;
-        self
+    /// The same set with elements that can be told to go by themselves: `flags timeout`. Unless told, they stay.
+    pub const fn expiring(self) -> Self {
+        Self {
+            expiring: true,
+            ..self
+        }
     }
 }
 
@@ -198,6 +196,10 @@ impl Hook {
     pub const SRCNAT: i32 = 100;
     /// `priority dstnat` of the families `inet`, `ip` and `ip6`.
     pub const DSTNAT: i32 = -100;
+    /// `priority filter` of the families `inet`, `ip` and `ip6`, where iptables filters.
+    pub const FILTER: i32 = 0;
+    /// `priority filter` of the bridge family.
+    pub const BRIDGE_FILTER: i32 = -200;
     /// `priority dstnat` of the bridge family, the first of the well-known ones.
     pub const BRIDGE_DSTNAT: i32 = -300;
 }

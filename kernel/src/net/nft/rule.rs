@@ -31,6 +31,8 @@ pub struct Term {
     pub name: String,
     /// The verdict, where the expression is one.
     pub verdict: Option<Verdict>,
+    /// What a packet's bytes are compared with, where the expression is a comparison.
+    pub compared: Option<Vec<u8>>,
 }
 
 impl Rule {
@@ -44,6 +46,12 @@ impl Rule {
         self.terms
             .iter()
             .filter_map(|term| term.verdict.as_ref()?.target())
+    }
+
+    /// Whether the rule compares a part of the packet with exactly these bytes, such as an address's.
+    pub fn compares(&self, bytes: &[u8]) -> bool {
+        let mut compared = self.terms.iter().filter_map(|term| term.compared.as_ref());
+        compared.any(|compared| compared == bytes)
     }
 
     pub(super) fn read(rule: Attributes<'_>) -> Result<Self, Malformed> {
@@ -79,16 +87,27 @@ const DATA: u16 = 2;
 
 impl Term {
     fn read(expression: Attributes<'_>) -> Result<Self, Malformed> {
-        const VALUE: u16 = 2;
+        const IMMEDIATE_DATA: u16 = 2;
+        const CMP_DATA: u16 = 3;
+        const VALUE: u16 = 1;
         let name = expression
             .string(NAME)?
             .ok_or(Malformed::Lacking("expression", "name"))?;
-        let value = match expression.nested(DATA)? {
-            Some(data) if name == "immediate" => data.nested(VALUE)?,
-            _ => None,
+        let data = expression.nested(DATA)?;
+        let nested = |of: &str, attribute| match data {
+            Some(data) if name == of => data.nested(attribute),
+            _ => Ok(None),
         };
-        let verdict = value.map(Verdict::from_data).transpose()?.flatten();
-        Ok(Self { name, verdict })
+        let verdict = nested("immediate", IMMEDIATE_DATA)?;
+        let verdict = verdict.map(Verdict::from_data).transpose()?.flatten();
+        let compared = nested("cmp", CMP_DATA)?;
+        let compared = compared.map(|data| data.find(VALUE)).transpose()?.flatten();
+        let compared = compared.map(<[u8]>::to_vec);
+        Ok(Self {
+            name,
+            verdict,
+            compared,
+        })
     }
 }
 

@@ -15,22 +15,6 @@ use nix::errno::Errno;
 /// How often a transaction or a question is repeated that the kernel could not settle because of something passing.
 pub(super) const ATTEMPTS: u32 = 10;
 
-/// Whether this kernel lets an element that is there be given a time to live, as kernels from 6.12 do. Older ones say that
-/// they did and leave the element as it is.
-pub fn elements_can_expire() -> bool {
-    let uname = rustix::system::uname();
-    at_least(&uname.release().to_string_lossy(), (6, 12))
-}
-
-/// Whether a kernel release such as `6.12.0-1-amd64` is at least this one.
-fn at_least(release: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= wanted,
-        _ => false,
-    }
-}
-
 /// A way to the nf_tables of one network namespace: the one that the opening thread was in.
 pub struct Socket {
     pub(super) connection: Connection,
@@ -146,28 +130,5 @@ const fn option_of(family: Family) -> &'static str {
         Family::Ip => "nf_tables for the family ip (CONFIG_NF_TABLES_IPV4)",
         Family::Ip6 => "nf_tables for the family ip6 (CONFIG_NF_TABLES_IPV6)",
         Family::Bridge => "nf_tables for the family bridge (CONFIG_NF_TABLES_BRIDGE)",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::at_least;
-
-    #[test]
-    fn releases_are_compared_by_their_first_two_numbers() {
-        for (release, is) in [
-            ("6.12.0", true),
-            ("6.12", true),
-            ("7.0.1-rc1", true),
-            ("6.18.44-fc", true),
-            ("10.2.0-amd64", true),
-            ("6.9.12", false),
-            ("6.1.0-56-cloud-amd64", false),
-            ("5.15.0", false),
-            ("6", false),
-            ("", false),
-        ] {
-            assert_eq!(at_least(release, (6, 12)), is, "{release}");
-        }
     }
 }

@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 
 /// A channel to a unix socket and a thread that keeps it alive: a client that only listens while it calls does not hear
 /// that its server ends, and lets it wait.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     place: Option<Place>,
     socket: PathBuf,
     channel: Channel,
@@ -26,7 +26,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects to `socket` when it is first needed, and anew when the connection is lost.
-    pub(super) fn new(place: Option<Place>, socket: PathBuf) -> Self {
+    pub(crate) fn new(place: Option<Place>, socket: PathBuf) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("make a runtime");
         let handle = runtime.handle().clone();
@@ -37,7 +37,7 @@ impl Connection {
                 let stream = connect(place.as_ref(), &socket);
                 async move { tokio::net::UnixStream::from_std(stream?).map(TokioIo::new) }
             });
-            Endpoint::from_static("http://driver").connect_with_connector_lazy(connect)
+            Endpoint::from_static("http://socket").connect_with_connector_lazy(connect)
         };
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("connection".to_owned());
@@ -55,12 +55,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
     /// Runs a call to its end.
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &self,
         call: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {

@@ -1,4 +1,4 @@
-//! A process on a node that ends with the test, is watched by events, and whose output is kept.
+//! A process on a host that ends with the test, is watched by events, and whose output is kept.
 
 use crate::place::Place;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// A running process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: u32,
     pidfd: OwnedFd,
     keeper: JoinHandle<ExitStatus>,
@@ -22,7 +22,17 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a program on a place, its output added to `log` there.
-    pub(super) fn start(place: &Place, command: &[OsString], log: &Path) -> Self {
+    pub(crate) fn start(place: &Place, command: &[OsString], log: &Path) -> Self {
+        Self::start_after(|| {}, place, command, log)
+    }
+
+    /// The same, by a thread that does something to itself before.
+    pub(crate) fn start_after(
+        prepare: impl FnOnce() + Send + 'static,
+        place: &Place,
+        command: &[OsString],
+        log: &Path,
+    ) -> Self {
         let (tell, started) = mpsc::channel();
         let (place, command, log) = (place.clone(), command.to_vec(), log.to_owned());
         // The kernel kills the program when the thread that started it goes: with the whole test, or with this thread, which
@@ -35,6 +45,7 @@ impl Process {
                     .append(true)
                     .open(&log)
                     .expect("open the log");
+                prepare();
                 let mut child = Command::new("setpriv")
                     .args(["--pdeathsig", "KILL", "--"])
                     .args(&command)
@@ -56,21 +67,21 @@ impl Process {
         Self { pid, pidfd, keeper }
     }
 
-    pub(super) const fn pid(&self) -> u32 {
+    pub(crate) const fn pid(&self) -> u32 {
         self.pid
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         wait_for(&[self.pidfd.as_fd()], Duration::ZERO)
     }
 
     /// Waits until the process has ended or `event` can be read, for some time.
-    pub(super) fn wait_with(&self, event: BorrowedFd<'_>, patience: Duration) {
+    pub(crate) fn wait_with(&self, event: BorrowedFd<'_>, patience: Duration) {
         wait_for(&[self.pidfd.as_fd(), event], patience);
     }
 
     /// Sends a signal; None when the process has not ended in time.
-    pub(super) fn end(self, signal: Signal, patience: Duration) -> Option<ExitStatus> {
+    pub(crate) fn end(self, signal: Signal, patience: Duration) -> Option<ExitStatus> {
         // It may have ended by itself.
         let _ = pidfd_send_signal(&self.pidfd, signal);
         if wait_for(&[self.pidfd.as_fd()], patience) {
@@ -94,7 +105,7 @@ fn wait_for(events: &[BorrowedFd<'_>], patience: Duration) -> bool {
 
 /// The appearance of a socket, as an event.
 #[derive(Debug)]
-pub(super) struct Appearance {
+pub(crate) struct Appearance {
     inotify: OwnedFd,
     place: Place,
     socket: PathBuf,
@@ -102,7 +113,7 @@ pub(super) struct Appearance {
 
 impl Appearance {
     /// Watches for `socket` from now on. Its directory is made.
-    pub(super) fn of(place: &Place, socket: &Path) -> Self {
+    pub(crate) fn of(place: &Place, socket: &Path) -> Self {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         let dir = socket.parent().expect("a socket lies in a directory");
         let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("make an inotify");
@@ -119,7 +130,7 @@ impl Appearance {
     }
 
     /// Whether somebody listens. When not, it is worth another look after the next [`event`](Self::event).
-    pub(super) fn listens(&self) -> bool {
+    pub(crate) fn listens(&self) -> bool {
         let mut events = [0; 4096];
         let mut appeared = false;
         while rustix::io::read(&self.inotify, &mut events).is_ok_and(|read| read > 0) {
@@ -139,7 +150,7 @@ impl Appearance {
     }
 
     /// Waits until somebody listens; false when nobody does in time.
-    pub(super) fn wait(&self, patience: Duration) -> bool {
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         while !self.listens() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -152,7 +163,7 @@ impl Appearance {
     }
 
     /// Can be read when the socket's directory has changed.
-    pub(super) fn event(&self) -> BorrowedFd<'_> {
+    pub(crate) fn event(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }
 }

@@ -1,0 +1,115 @@
+//! A pod's part in the maps: one transaction to join, one to leave.
+
+use crate::conditional;
+use crate::error::Error;
+use crate::plan::{Plan, conditional_prefix, described};
+use crate::table::{self, HOLDERS, Maps, SETS};
+use kernel::net::nft::Data;
+use kernel::net::nft::{Element, Key, Set, Socket, Value};
+use membership::{Place, or_none};
+
+/// Adds the pod. Elements that are its own already are replaced, another pod's are not.
+pub fn join(plan: &Plan) -> Result<(), Error> {
+    membership::join(
+        &plan.members(),
+        |nft| ensure(nft, plan),
+        |set, present| refuse(plan, set, present),
+    )
+}
+
+fn ensure(nft: &mut Socket, plan: &Plan) -> Result<(), Error> {
+    table::ensure(nft)?;
+    for subnet in plan.subnets() {
+        table::ensure_subnet(nft, subnet)?;
+    }
+    Ok(())
+}
+
+/// An element of another pod is in the way; but a pod's address can have been another's, which is gone.
+fn refuse(plan: &Plan, set: &Set<'_>, present: &Element) -> Result<(), Error> {
+    let holder = present
+        .comment
+        .as_deref()
+        .unwrap_or("somebody without a name");
+    if holder == plan.label || [table::V4.back, table::V6.back].contains(set) {
+        return Ok(());
+    }
+    Err(Error::Taken {
+        port: described(set, &present.key),
+        holder: holder.to_owned(),
+    })
+}
+
+/// Refuses a port that leads to another pod on some of the node's addresses: under one of the four kinds of maps the same
+/// packets can be meant.
+pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
+    let mut nft = Socket::open()?;
+    for way in &plan.ways {
+        for (set, key) in way.rivals() {
+            if let Some(present) = or_none(nft.element(set, &key))?.flatten()
+                && !present.expires
+            {
+                refuse(plan, &set, &present)?;
+            }
+        }
+        let maps = Maps::of(way.pod);
+        if way.host_ip.is_some() {
+            continue;
+        }
+        // Ports of single addresses are few.
+        for set in [maps.at, maps.at_if] {
+            for present in or_none(nft.elements(set))?.unwrap_or_default() {
+                if way.meets(&present) && !present.expires {
+                    refuse(plan, &set, &present)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an attachment has. What is `known` of its places spares listing all maps.
+pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error> {
+    let holder = crate::plan::holder(label);
+    let Some(count) = or_none(nft.element(HOLDERS, &holder))?
+        .flatten()
+        .as_ref()
+        .and_then(count)
+    else {
+        return Ok(());
+    };
+    let mut found = 0;
+    for (set, key) in known {
+        let element = or_none(nft.element(*set, key))?.flatten();
+        let its = |element: &Element| element.comment.as_deref() == Some(label);
+        found += usize::from(element.as_ref().is_some_and(its));
+    }
+    let belongs = |of: &str| of == label;
+    if found == usize::from(count) {
+        membership::leave_known(nft, belongs, known)?;
+    } else {
+        membership::leave(nft, &SETS, belongs, known)?;
+    }
+    conditional::remove(nft, &conditional_prefix(label))
+}
+
+/// Removes what a plan made, as far as it was made.
+pub fn leave_plan(plan: &Plan) -> Result<(), Error> {
+    let members = plan.members().into_iter();
+    let known: Vec<_> = members.map(|(set, element)| (set, element.key)).collect();
+    let mut nft = Socket::open()?;
+    leave(&mut nft, &plan.label, &known)?;
+    // They come before the elements.
+    conditional::remove(&mut nft, &conditional_prefix(&plan.label))
+}
+
+/// How many elements an attachment has, its own counted.
+fn count(element: &Element) -> Option<u16> {
+    match &element.data {
+        Some(Data::Value(Key(parts))) => match parts.as_slice() {
+            [Value::Service(count)] => Some(*count),
+            _ => None,
+        },
+        _ => None,
+    }
+}

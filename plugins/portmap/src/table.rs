@@ -1,0 +1,315 @@
+//! The static part: tables, chains and rules, made once and kept.
+//!
+//! ```text
+//! table inet hawser_portmap {
+//!     map any4 { type inet_proto . inet_service : ipv4_addr . inet_service
+//!                elements = { tcp . 8080 comment "podnet/<id>/eth0" : 10.1.0.7 . 80 } }
+//!     map at4  { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }     of one address of the node
+//!     map any4_if, at4_if                                                                    under conditions
+//!     map back4 { type ipv4_addr : verdict; elements = { 10.1.0.7 : jump from_10.1.0.0/16 } }
+//!     (the same for IPv6)
+//!     set holders  { type ifname }      a hash of each attachment that has anything here
+//!     set localnet { type ifname }      interfaces on which 127.0.0.1 may be answered
+//!     chain ports      { set a bit of the mark; dnat by at4_if, at4, any4_if, any4; clear the bit }
+//!     chain prerouting { type nat hook prerouting priority dstnat + 5; fib daddr type local jump ports }
+//!     chain output     { type nat hook output priority dstnat + 5; fib daddr type local jump ports }
+//!     chain postrouting{ type nat hook postrouting priority srcnat - 5; with the bit: ip daddr vmap @back4; clear the bit }
+//!     chain from_10.1.0.0/16 { ip saddr 10.1.0.0/16 masquerade; ip saddr 127.0.0.0/8 masquerade }
+//!     chain guard      { type filter hook prerouting priority raw; iifname @localnet, to or from 127.0.0.0/8: drop }
+//! }
+//! ```
+//!
+//! Only what is sent to the node itself is translated (CVE-2025-67499), and only behind the rules of services, which are at
+//! `dstnat` (CVE-2019-9946): the first translation of a connection is the one that counts. Whether a packet was translated
+//! here is told by one bit of its mark, which is set before the maps are asked and cleared when they have no answer, and at
+//! the latest before anybody else decides whose source to hide; so no other plugin acts on it.
+
+use crate::error::Error;
+use ipnetwork::{IpNetwork, Ipv4Network};
+use kernel::net::nft::{
+    Batch, Chain, Expression, Family, Hook, Policy, Set, Socket, Table, Type, Verdict,
+};
+use kernel::net::nft::{
+    clear_mark, concat, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, l4proto, mark_has,
+    masquerade, set_mark, th_dport, to_this_host,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The table.
+pub const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_portmap");
+
+/// The bit of the mark that says: translated here. It is the reference's default.
+const MARK: u32 = 1 << 13;
+
+/// The maps of one family.
+#[derive(Clone, Copy, Debug)]
+pub struct Maps {
+    /// From protocol and port of any address of the node.
+    pub any: Set<'static>,
+    /// From address, protocol and port.
+    pub at: Set<'static>,
+    /// As `any`, to a chain with conditions.
+    pub any_if: Set<'static>,
+    /// As `at`, to a chain with conditions.
+    pub at_if: Set<'static>,
+    /// From a pod's address to the chain that decides whose source is hidden from it.
+    pub back: Set<'static>,
+}
+
+const PORT: &[Type] = &[Type::InetProto, Type::InetService];
+const PORT_V4: &[Type] = &[Type::Ipv4Addr, Type::InetProto, Type::InetService];
+const PORT_V6: &[Type] = &[Type::Ipv6Addr, Type::InetProto, Type::InetService];
+const POD_V4: &[Type] = &[Type::Ipv4Addr, Type::InetService];
+const POD_V6: &[Type] = &[Type::Ipv6Addr, Type::InetService];
+
+/// The maps of IPv4.
+pub const V4: Maps = Maps {
+    any: TABLE.map("any4", PORT, POD_V4).expiring(),
+    at: TABLE.map("at4", PORT_V4, POD_V4).expiring(),
+    any_if: TABLE.verdict_map("any4_if", PORT),
+    at_if: TABLE.verdict_map("at4_if", PORT_V4),
+    back: TABLE.verdict_map("back4", &[Type::Ipv4Addr]).expiring(),
+};
+/// The maps of IPv6.
+pub const V6: Maps = Maps {
+    any: TABLE.map("any6", PORT, POD_V6).expiring(),
+    at: TABLE.map("at6", PORT_V6, POD_V6).expiring(),
+    any_if: TABLE.verdict_map("any6_if", PORT),
+    at_if: TABLE.verdict_map("at6_if", PORT_V6),
+    back: TABLE.verdict_map("back6", &[Type::Ipv6Addr]).expiring(),
+};
+/// Which attachments have anything here, by a hash of their label; the value is how much.
+pub const HOLDERS: Set<'static> = TABLE
+    .map("holders", &[Type::Ifname], &[Type::InetService])
+    .expiring();
+/// The interfaces by which 127.0.0.1 may be answered.
+pub const LOCALNET: Set<'static> = TABLE.set("localnet", &[Type::Ifname]);
+
+/// All that an attachment may have elements in.
+pub const SETS: [Set<'static>; 11] = [
+    V4.any, V4.at, V4.any_if, V4.at_if, V4.back, V6.any, V6.at, V6.any_if, V6.at_if, V6.back,
+    HOLDERS,
+];
+
+const PORTS: Chain<'static> = TABLE.chain("ports");
+const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
+const OUTPUT: Chain<'static> = TABLE.chain("output");
+const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
+const GUARD: Chain<'static> = TABLE.chain("guard");
+const EVERYBODY: Chain<'static> = TABLE.chain("from_everybody");
+
+/// Behind the rules of services.
+const BEHIND_SERVICES: i32 = Hook::DSTNAT + 5;
+/// Before whoever else hides sources.
+const BEFORE_OTHERS: i32 = Hook::SRCNAT - 5;
+/// Before connections are tracked.
+const RAW: i32 = -300;
+
+const LOOPBACK: IpNetwork = match Ipv4Network::new_checked(Ipv4Addr::new(127, 0, 0, 0), 8) {
+    Some(network) => IpNetwork::V4(network),
+    None => unreachable!(),
+};
+
+impl Maps {
+    /// The maps of an address's family.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => V4,
+            IpAddr::V6(_) => V6,
+        }
+    }
+}
+
+/// A rule and the comment that it is known by.
+type Line = (Vec<Expression>, &'static str);
+
+fn ports() -> Vec<Line> {
+    let port = || concat([l4proto(), th_dport()]);
+    let port_at = |daddr| concat([daddr, l4proto(), th_dport()]);
+    let mut lines = vec![(vec![set_mark(MARK)], "translated, unless no map knows it")];
+    for (maps, daddr) in [(V4, ip_daddr()), (V6, ip6_daddr())] {
+        lines.extend([
+            (
+                vec![port_at(daddr.clone()).vmap(maps.at_if)],
+                "a port of one address, for some",
+            ),
+            (
+                vec![port_at(daddr).dnat_by(maps.at)],
+                "a port of one address",
+            ),
+        ]);
+    }
+    // A translation to one family leaves the other's packets alone.
+    for maps in [V4, V6] {
+        lines.extend([
+            (
+                vec![port().vmap(maps.any_if)],
+                "a port of the node, for some",
+            ),
+            (vec![port().dnat_by(maps.any)], "a port of the node"),
+        ]);
+    }
+    lines.push((vec![clear_mark(MARK)], "not translated"));
+    lines
+}
+
+fn entry() -> Vec<Line> {
+    let jump = Verdict::Jump(PORTS.name.into());
+    vec![(
+        vec![to_this_host(), jump.into()],
+        "what is sent to this host",
+    )]
+}
+
+fn postrouting() -> Vec<Line> {
+    vec![
+        (
+            vec![mark_has(MARK), ip_daddr().vmap(V4.back)],
+            "pods decide whose source they see",
+        ),
+        (
+            vec![mark_has(MARK), ip6_daddr().vmap(V6.back)],
+            "pods decide whose source they see",
+        ),
+        (
+            vec![mark_has(MARK), clear_mark(MARK)],
+            "the bit is this table's alone",
+        ),
+    ]
+}
+
+fn guard() -> Vec<Line> {
+    let drop = || Expression::from(Verdict::Drop);
+    let foreign = || iifname().is_in(LOCALNET);
+    vec![
+        (
+            vec![foreign(), ip_daddr().within(LOOPBACK), drop()],
+            "nobody but the node says 127.0.0.1",
+        ),
+        (
+            vec![foreign(), ip_saddr().within(LOOPBACK), drop()],
+            "nobody but the node says 127.0.0.1",
+        ),
+    ]
+}
+
+/// Makes what is missing of the static part.
+pub fn ensure(nft: &mut Socket) -> Result<(), Error> {
+    if nft.table_exists(TABLE)? {
+        return Ok(());
+    }
+    Ok(membership::commit_new(nft, &everything())?)
+}
+
+/// Makes the chain by which a pod of this subnet decides whose source it sees.
+pub fn ensure_subnet(nft: &mut Socket, subnet: IpNetwork) -> Result<(), Error> {
+    let name = subnet_chain(subnet);
+    let chain = TABLE.chain(&name);
+    if nft.chain_exists(chain)? {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.add_new_chain(chain);
+    for (rule, comment) in subnet_lines(subnet) {
+        batch.add_commented_rule(chain, rule, comment);
+    }
+    Ok(membership::commit_new(nft, &batch)?)
+}
+
+fn subnet_lines(subnet: IpNetwork) -> Vec<Line> {
+    let saddr = if subnet.is_ipv4() {
+        ip_saddr()
+    } else {
+        ip6_saddr()
+    };
+    let mut lines = vec![(
+        vec![saddr.within(subnet), masquerade()],
+        "neighbours answer one another directly",
+    )];
+    if subnet.is_ipv4() {
+        let local = vec![ip_saddr().within(LOOPBACK), masquerade()];
+        lines.push((local, "127.0.0.1 is somebody else in the pod"));
+    }
+    lines
+}
+
+/// The chain for a pod that sees neighbours' sources, or nobody's.
+pub fn back_chain(subnet: IpNetwork, everybody: bool) -> String {
+    if everybody {
+        EVERYBODY.name.to_owned()
+    } else {
+        subnet_chain(subnet)
+    }
+}
+
+/// `from_10.1.0.0/16`; nft's names know no colon, so IPv6 has dashes instead.
+fn subnet_chain(subnet: IpNetwork) -> String {
+    format!("from_{}/{}", subnet.network(), subnet.prefix()).replace(':', "-")
+}
+
+/// Tells what is missing of the static part.
+pub fn missing(nft: &mut Socket, subnets: &[IpNetwork]) -> Result<Option<String>, Error> {
+    for (chain, lines) in chains() {
+        let lost = lost(nft, chain, &lines)?;
+        if lost.is_some() {
+            return Ok(lost);
+        }
+    }
+    for subnet in subnets {
+        let name = subnet_chain(*subnet);
+        let lost = lost(nft, TABLE.chain(&name), &subnet_lines(*subnet))?;
+        if lost.is_some() {
+            return Ok(lost);
+        }
+    }
+    Ok(None)
+}
+
+/// Tells what is missing of the static part where there is one; without one, the next ADD makes it.
+pub fn damage(nft: &mut Socket) -> Result<Option<String>, Error> {
+    if !nft.table_exists(TABLE)? {
+        return Ok(None);
+    }
+    let lost = missing(nft, &[])?;
+    Ok(lost
+        .map(|lost| format!("{lost}: run `nft delete table {TABLE}`; the next ADD makes it anew")))
+}
+
+fn lost(nft: &mut Socket, chain: Chain<'_>, lines: &[Line]) -> Result<Option<String>, Error> {
+    let comments: Vec<_> = lines.iter().map(|(_, comment)| *comment).collect();
+    Ok(membership::lost_rules(nft, chain, &comments)?)
+}
+
+fn chains() -> [(Chain<'static>, Vec<Line>); 6] {
+    [
+        (PORTS, ports()),
+        (PREROUTING, entry()),
+        (OUTPUT, entry()),
+        (POSTROUTING, postrouting()),
+        (GUARD, guard()),
+        (
+            EVERYBODY,
+            vec![(vec![masquerade()], "everybody's source is hidden")],
+        ),
+    ]
+}
+
+fn everything() -> Batch {
+    let mut batch = Batch::new();
+    batch.add_new_table(TABLE);
+    for set in SETS.into_iter().chain([LOCALNET]) {
+        batch.add_set(set);
+    }
+    batch.add_chain(PORTS).add_chain(EVERYBODY);
+    let accept = Policy::Accept;
+    batch.add_base_chain(PREROUTING, Hook::NatPrerouting(BEHIND_SERVICES), accept);
+    batch.add_base_chain(OUTPUT, Hook::NatOutput(BEHIND_SERVICES), accept);
+    batch.add_base_chain(POSTROUTING, Hook::NatPostrouting(BEFORE_OTHERS), accept);
+    batch.add_base_chain(GUARD, Hook::FilterPrerouting(RAW), accept);
+    for (chain, lines) in chains() {
+        for (rule, comment) in lines {
+            batch.add_commented_rule(chain, rule, comment);
+        }
+    }
+    batch
+}

@@ -1,0 +1,274 @@
+//! What `portmap` makes, refuses and removes.
+
+// The lint spares tests, but not what they share.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use testkit::{
+    Attachment, Dump, Host, Network, Pod, at_once, dual_stack, merged, reference_under_test,
+    unlike_the_reference,
+};
+
+const NEITHER: &str = "it knows neither GC nor STATUS (newer ones accept both and do nothing)";
+
+const BLIND: &str = "CHECK of portmap does not find its own rules in iptables-nft";
+
+fn chain(patch: Value) -> Value {
+    let portmap = json!({"type": "portmap", "capabilities": {"portMappings": true}});
+    let mut bridge = dual_stack(json!({}));
+    let fields = bridge.as_object_mut().unwrap();
+    let (name, _) = (fields.remove("name"), fields.remove("cniVersion"));
+    let version = if reference_under_test() {
+        "1.0.0"
+    } else {
+        "1.1.0"
+    };
+    json!({"name": name, "cniVersion": version, "plugins": [bridge, merged(portmap, patch)]})
+}
+
+fn tcp(port: u16) -> Value {
+    json!({"hostPort": port, "containerPort": 80, "protocol": "tcp"})
+}
+
+fn offering(pod: &Pod, mappings: &Value) -> Attachment {
+    pod.attachment().offering(json!({"portMappings": mappings}))
+}
+
+/// A host whose static part is there, so that what differs afterwards is a pod's.
+fn prepared(patch: Value) -> (Host, Network) {
+    let host = Host::new();
+    let network = Network::new(&host, chain(patch));
+    let pod = host.pod("first");
+    let attachment = offering(&pod, &json!([tcp(1)]));
+    network.add(&attachment).ok();
+    network.del(&attachment).silent();
+    pod.remove();
+    (host, network)
+}
+
+#[test]
+fn a_pod_leaves_nothing_whatever_del_is_told() {
+    let (host, network) = prepared(json!({}));
+    let mappings = json!([
+        tcp(8080),
+        {"hostPort": 53, "containerPort": 53, "protocol": "udp"},
+        {"hostPort": 53, "containerPort": 53, "protocol": "tcp", "hostIP": "192.0.2.1"},
+    ]);
+    let forget = |attachment: &Attachment| network.remember(attachment, None);
+    let gone = |attachment: &Attachment| attachment.clone().netns("/run/netns/nowhere");
+    let bare = |pod: &Pod| pod.attachment();
+    let behaviour = || {
+        let before = Dump::of(&host);
+        for (name, how) in [("told", 0), ("untold", 1), ("forgotten", 2), ("lost", 3)] {
+            let pod = host.pod(name);
+            let attachment = offering(&pod, &mappings);
+            network.add(&attachment).ok();
+            let attachment = match how {
+                0 => attachment,
+                1 => bare(&pod),
+                2 => {
+                    forget(&attachment);
+                    bare(&pod)
+                }
+                _ => gone(&bare(&pod)),
+            };
+            network.del(&attachment).silent();
+            network.del(&attachment).silent();
+            pod.remove();
+            before.assert_same(&Dump::of(&host));
+        }
+    };
+    unlike_the_reference("DEL without the mappings leaves their rules", behaviour);
+}
+
+#[test]
+fn a_taken_port_names_its_holder_and_changes_nothing() {
+    unlike_the_reference(
+        "whoever maps a port first has it, and nobody is told",
+        || {
+            let (host, network) = prepared(json!({}));
+            let holder = host.pod("holder");
+            network.add(&offering(&holder, &json!([tcp(8080)]))).ok();
+            let late = host.pod("late");
+            let before = Dump::of(&host);
+            let at = |ip: &str| json!({"hostPort": 8080, "containerPort": 80, "hostIP": ip});
+            for mappings in [
+                json!([tcp(9090), tcp(8080)]),
+                json!([at("192.0.2.1")]),
+                json!([at("::1")]),
+            ] {
+                let outcome = network.add(&offering(&late, &mappings));
+                outcome.refused_naming(101, &["tcp port 8080", "podnet/holder/eth0", "hostPort"]);
+                network.del(&late.attachment()).silent();
+                before.assert_same(&Dump::of(&host));
+            }
+            // The other way round: a port of all addresses, when one address has it.
+            let one = host.pod("one");
+            network
+                .add(&offering(&one, &json!([at("192.0.2.1")])))
+                .refused(101);
+            network.del(&one.attachment()).silent();
+            let udp = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "udp", "hostIP": "192.0.2.1"}]);
+            network.add(&offering(&one, &udp)).ok();
+            let all = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "udp"}]);
+            let outcome = network.add(&offering(&late, &all));
+            outcome.refused_naming(101, &["udp port 8080 of 192.0.2.1", "podnet/one/eth0"]);
+        },
+    );
+}
+
+#[test]
+fn of_many_that_want_one_port_one_gets_it() {
+    unlike_the_reference(
+        "whoever maps a port first has it, and nobody is told",
+        || {
+            let (host, network) = prepared(json!({}));
+            let pods: Vec<_> = (0..6).map(|n| host.pod(&format!("p{n}"))).collect();
+            let outcomes = at_once(&pods, |pod| {
+                network.add(&offering(pod, &json!([tcp(8080)]))).succeeded()
+            });
+            assert_eq!(
+                outcomes.iter().filter(|got| **got).count(),
+                1,
+                "{outcomes:?}"
+            );
+        },
+    );
+}
+
+#[test]
+fn networks_of_one_container_have_mappings_of_their_own() {
+    let (host, network) = prepared(json!({}));
+    let mut other = merged(chain(json!({})), json!({"name": "othernet"}));
+    let ranges = json!([[{"subnet": "10.20.0.0/24"}], [{"subnet": "fd00:20::/64"}]]);
+    let second = json!({"bridge": "cni1", "isDefaultGateway": false, "ipam": {"ranges": ranges}});
+    other["plugins"][0] = merged(other["plugins"][0].take(), second);
+    let other = Network::new(&host, other);
+    let pod = host.pod("two");
+    let one = offering(&pod, &json!([tcp(8080)]));
+    let two = offering(&pod, &json!([tcp(9090)])).ifname("net1");
+    network.add(&one).ok();
+    other.add(&two).ok();
+    other.del(&two).silent();
+    unlike_the_reference(BLIND, || network.check(&one).silent());
+    let left = host.sh("nft list ruleset");
+    assert!(left.contains("8080") && !left.contains("9090"), "{left}");
+}
+
+#[test]
+fn check_sees_what_is_missing() {
+    let (host, network) = prepared(json!({}));
+    let pod = host.pod("web");
+    let attachment = offering(&pod, &json!([tcp(8080)]));
+    network.add(&attachment).ok();
+    unlike_the_reference(BLIND, || {
+        network.check(&attachment).silent();
+        for (harm, words) in [
+            (
+                "sysctl -qw net.ipv4.conf.cni0.route_localnet=0",
+                "route_localnet",
+            ),
+            (
+                "nft delete element inet hawser_portmap localnet { cni0 }",
+                "localnet",
+            ),
+            ("nft flush chain inet hawser_portmap ports", "chain ports"),
+            (
+                "nft delete element inet hawser_portmap any6 { tcp . 8080 }",
+                "any6",
+            ),
+        ] {
+            host.sh(harm);
+            network
+                .check(&attachment)
+                .refused_naming(103, &[words, "DEL and ADD"]);
+        }
+    });
+}
+
+#[test]
+fn gc_removes_what_is_not_listed_and_nothing_else() {
+    unlike_the_reference(NEITHER, || {
+        let (host, network) = prepared(json!({"conditionsV4": ["-i", "uplink"]}));
+        let keeper = host.pod("keeper");
+        let kept = offering(&keeper, &json!([tcp(8080)]));
+        network.add(&kept).ok();
+        let before = Dump::of(&host);
+        let gone = host.pod("gone");
+        network
+            .add(&offering(&gone, &json!([tcp(9090), tcp(9091)])))
+            .ok();
+        gone.remove();
+        network.gc(&[&kept]).silent();
+        before.assert_same(&Dump::of(&host));
+        network.check(&kept).silent();
+        network.status().silent();
+    });
+}
+
+#[test]
+fn without_mappings_nothing_is_made_and_the_result_passes_through() {
+    let host = Host::new();
+    let network = Network::new(&host, chain(json!({})));
+    let pod = host.pod("plain");
+    let result = network.add(&pod.attachment()).ok();
+    assert_eq!(result["ips"][0]["address"], "10.10.0.2/22");
+    assert!(!host.sh("nft list tables").contains("portmap"));
+    network.check(&pod.attachment()).silent();
+    network.del(&pod.attachment()).silent();
+}
+
+#[test]
+fn what_cannot_be_mapped_is_named_before_anything_is_made() {
+    let (host, network) = prepared(json!({}));
+    let refused = |mapping: Value, code: u64, words: &[&str]| {
+        let pod = host.pod("bad");
+        let attachment = offering(&pod, &json!([mapping]));
+        let before = Dump::of(&host);
+        network.add(&attachment).refused_naming(code, words);
+        network.del(&attachment).silent();
+        before.assert_same(&Dump::of(&host));
+        pod.remove();
+    };
+    unlike_the_reference(
+        "what it hands to iptables unchecked fails there, or is taken",
+        || {
+            refused(
+                json!({"hostPort": 70000, "containerPort": 80}),
+                7,
+                &["hostPort", "70000", "65535"],
+            );
+            refused(
+                json!({"hostPort": 0, "containerPort": 80}),
+                7,
+                &["hostPort"],
+            );
+            refused(
+                json!({"hostPort": 80, "containerPort": 80, "protocol": "tcp; flush ruleset"}),
+                7,
+                &["protocol"],
+            );
+            refused(
+                json!({"hostPort": 80, "containerPort": 80, "hostIP": "node"}),
+                7,
+                &["hostIP", "node"],
+            );
+        },
+    );
+}
+
+#[test]
+fn every_version_is_spoken() {
+    for version in ["0.3.0", "0.3.1", "0.4.0", "1.0.0"] {
+        let host = Host::new();
+        let network = Network::new(
+            &host,
+            merged(chain(json!({})), json!({"cniVersion": version})),
+        );
+        let pod = host.pod("v");
+        let attachment = offering(&pod, &json!([tcp(8080)]));
+        let result = network.add(&attachment).ok();
+        assert_eq!(result["cniVersion"], version);
+        network.del(&attachment).silent();
+    }
+}
