@@ -1,5 +1,7 @@
 //! `hawser-node` on a host of its own, against an API server that says what a test wants.
 
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
 mod agent;
 mod routes;
 mod server;
@@ -47,9 +49,12 @@ fn a_node_gets_plugins_and_the_configuration_for_its_pod_cidrs() {
         let ranges: Vec<_> = cidrs.iter().map(|cidr| json!([{"subnet": cidr}])).collect();
         assert_eq!(config["plugins"][0]["ipam"]["ranges"], json!(ranges));
         assert_eq!(config["plugins"][0]["ipMasq"], true);
+        agent.await_owner(1);
+        let mut asked = server.asked();
+        asked.sort();
         assert_eq!(
-            server.asked(),
-            ["/api/v1/nodes/n1"],
+            asked,
+            ["/api/v1/nodes/n1", DAEMONSET],
             "no more rights than needed"
         );
         assert_eq!(agent.page("/healthz").0, 200);
