@@ -144,10 +144,14 @@ fn hawser() -> &'static Path {
 /// Another version: the same program in another file.
 fn older(node: &Node) -> PathBuf {
     let path = node.dir.path().join("older");
-    let mut bytes = fs::read(hawser()).unwrap();
-    bytes.extend(b"older");
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: one that is started meanwhile would have the file open for writing, and keep it from being run.
+    let script = format!(
+        "cp {0} {1}; printf older >>{1}",
+        hawser().display(),
+        path.display()
+    );
+    let copied = Command::new("sh").args(["-ec", &script]).status();
+    assert!(copied.unwrap().success());
     path
 }
 
@@ -355,7 +359,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_way_out() {
         let host = Host::new();
         let script = format!(
             "mkdir /run/bin; mount -t tmpfs {mount} none /run/bin; {built} install --bin-dir /run/bin --conf-dir /run/conf \
-             --subnet 10.0.0.0/24 2>&1 && exit 1; ls -A /run/bin /run/conf 2>&1"
+             --subnet 10.0.0.0/24 2>&1 && exit 1; ls -A /run/bin /run/conf 2>&1 || true"
         );
         let told = host.sh(&script);
         assert!(
