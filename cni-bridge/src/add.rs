@@ -14,6 +14,7 @@ use crate::undo::{Made, Record};
 use crate::{gateway, uplink};
 use cni::{AddResult, Interface, Verb};
 use cni_plugin::{Request, Running};
+use kernel::net::sysctl::Sysctls;
 use kernel::net::{Link, Rtnl, link};
 use kernel::{Termination, Undo};
 use std::os::fd::AsFd;
@@ -44,10 +45,13 @@ fn attach<'a>(
     let mut pod = refuse_second(request, &identity)?;
     let lease = start_ipam(request, settings, undo)?;
     let mut host = Rtnl::open()?;
-    let bridge = uplink::ensure(&mut host, settings)?;
+    let sysctls = Sysctls::open()?;
+    let bridge = uplink::ensure(&mut host, &sysctls, settings)?;
     let ifname = request.attachment()?.ifname.as_str();
     let ends = (pod.netns(), ifname);
-    let pair = port::create(&mut host, ends, settings, &bridge, &identity, undo)?;
+    let pair = port::create(
+        &mut host, &sysctls, ends, settings, &bridge, &identity, undo,
+    )?;
     let ipam = lease.map(|lease| lease.finish(Some(stop.as_fd())));
     let ipam = ipam.transpose()?.flatten().unwrap_or_default();
     let plan = Plan::build(settings, network.as_str(), ipam)?;
@@ -55,7 +59,7 @@ fn attach<'a>(
     if !settings.pod_end_down {
         pod.configure(&pair.pod, settings, &plan)?;
     }
-    let gateway = gateway::ensure(&mut host, settings, &bridge, &plan)?;
+    let gateway = gateway::ensure(&mut host, &sysctls, settings, &bridge, &plan)?;
     let membership = Membership::of(settings, &identity, pair.pod_mac, &plan);
     undo.record(Made::Membership(membership.clone()));
     membership.join()?;

@@ -9,12 +9,14 @@ use crate::plan::Plan;
 use crate::{port, uplink};
 use kernel::net::link::{self, VethPair};
 use kernel::net::port::Port;
+use kernel::net::sysctl::Sysctls;
 use kernel::net::{Link, Mac, Rtnl};
 use nix::errno::Errno;
 
 /// Lets the node be the gateway that the plan asks for; returns the VLAN's device where there is one.
 pub fn ensure(
     host: &mut Rtnl,
+    sysctls: &Sysctls,
     settings: &Settings,
     bridge: &Link,
     plan: &Plan,
@@ -23,11 +25,17 @@ pub fn ensure(
         return Ok(None);
     }
     let vlan_device = match device_name(settings) {
-        Some(name) => Some(vlan_device(host, settings, bridge, &name)?),
+        Some(name) => Some(vlan_device(host, sysctls, settings, bridge, &name)?),
         None => None,
     };
     let device = &vlan_device.as_ref().unwrap_or(bridge).device;
-    uplink::serve_as_gateway(host, device, &plan.gateways, settings.force_address)?;
+    uplink::serve_as_gateway(
+        host,
+        sysctls,
+        device,
+        &plan.gateways,
+        settings.force_address,
+    )?;
     Ok(vlan_device)
 }
 
@@ -44,6 +52,7 @@ pub fn device_name(settings: &Settings) -> Option<String> {
 /// The device goes up last, so one that is up has all of it.
 fn vlan_device(
     host: &mut Rtnl,
+    sysctls: &Sysctls,
     settings: &Settings,
     bridge: &Link,
     name: &str,
@@ -59,8 +68,8 @@ fn vlan_device(
     if device.up && port.up && port.master == Some(bridge.device.index) {
         return Ok(device);
     }
-    uplink::refuse_router_advertisements(name)?;
-    uplink::refuse_router_advertisements(&port.device.name)?;
+    uplink::refuse_router_advertisements(sysctls, name)?;
+    uplink::refuse_router_advertisements(sysctls, &port.device.name)?;
     host.apply(link::join(&port.device, &bridge.device))?;
     port::join_vlans(host, &port.device, bridge, &native(settings))?;
     host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;

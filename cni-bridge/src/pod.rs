@@ -7,7 +7,8 @@ use crate::port::Pair;
 use ipnetwork::IpNetwork;
 use kernel::Termination;
 use kernel::net::monitor::{self, Events};
-use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route, sysctl};
+use kernel::net::sysctl::Sysctls;
+use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route};
 use nix::errno::Errno;
 use std::iter;
 use std::net::{IpAddr, Ipv6Addr};
@@ -195,8 +196,9 @@ pub fn wanted_sysctls(device: &Device, settings: &Settings, plan: &Plan) -> Vec<
 
 /// A key that the kernel does not have is passed over: without IPv6 there is nothing to set.
 fn set_sysctls(wanted: &[Sysctl]) -> Result<(), net::Error> {
+    let sysctls = Sysctls::open()?;
     for (key, value) in wanted {
-        sysctl::set(key, value)?;
+        sysctls.set(key, value)?;
     }
     Ok(())
 }

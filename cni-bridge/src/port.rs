@@ -9,6 +9,7 @@ use kernel::Termination;
 use kernel::net::link::{self, VethPair};
 use kernel::net::monitor::{self, Events};
 use kernel::net::port::{self, Port, PortVlan};
+use kernel::net::sysctl::Sysctls;
 use kernel::net::{Device, Link, Mac, Netns, Rtnl};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ pub struct Pair {
 /// Both MACs are given rather than left to the kernel, so that no service on the host replaces them.
 pub fn create(
     host: &mut Rtnl,
+    sysctls: &Sysctls,
     (netns, ifname): (&Netns, &str),
     settings: &Settings,
     bridge: &Link,
@@ -55,7 +57,7 @@ pub fn create(
     };
     undo.record(Made::Port(identity.port.clone()));
     let (device, pod) = host.add_veth(&pair)?;
-    uplink::refuse_router_advertisements(&device.name)?;
+    uplink::refuse_router_advertisements(sysctls, &device.name)?;
     host.apply(link::up(&device))?;
     join_vlans(host, &device, bridge, settings)?;
     Ok(Pair {

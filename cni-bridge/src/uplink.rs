@@ -4,16 +4,17 @@ use crate::conf::Settings;
 use crate::error::Error;
 use ipnetwork::IpNetwork;
 use kernel::net::link::{self, NewBridge};
-use kernel::net::{Device, Link, Mac, Rtnl, address, sysctl};
+use kernel::net::sysctl::Sysctls;
+use kernel::net::{Device, Link, Mac, Rtnl, address};
 use nix::errno::Errno;
 
 /// Makes the bridge, or brings the one that is there into the wanted state; returns it as it was before.
-pub fn ensure(host: &mut Rtnl, settings: &Settings) -> Result<Link, Error> {
+pub fn ensure(host: &mut Rtnl, sysctls: &Sysctls, settings: &Settings) -> Result<Link, Error> {
     let bridge = match observe(host, settings)? {
         Some(bridge) => bridge,
         None => create(host, settings)?,
     };
-    refuse_router_advertisements(&bridge.device.name)?;
+    refuse_router_advertisements(sysctls, &bridge.device.name)?;
     let device = &bridge.device;
     let mut requests = Vec::new();
     if settings.promiscuous && !bridge.promiscuous {
@@ -75,14 +76,15 @@ fn without_vlan_filtering(settings: &Settings, error: kernel::net::Error) -> Err
 }
 
 /// CVE-2020-10749: a pod must not be able to announce itself as the node's router. Set before the link is up.
-pub fn refuse_router_advertisements(name: &str) -> Result<(), Error> {
-    sysctl::ensure(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
+pub fn refuse_router_advertisements(sysctls: &Sysctls, name: &str) -> Result<(), Error> {
+    sysctls.ensure(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
     Ok(())
 }
 
 /// Gives `device`, the bridge or its VLAN device, the gateways' addresses and lets the node forward.
 pub fn serve_as_gateway(
     host: &mut Rtnl,
+    sysctls: &Sysctls,
     device: &Device,
     gateways: &[IpNetwork],
     force: bool,
@@ -120,7 +122,7 @@ pub fn serve_as_gateway(
     let missing = gateways.iter().filter(|net| !present.contains(net));
     requests.extend(missing.map(|net| address::add(device, *net, false).tolerating(Errno::EEXIST)));
     host.apply_all(requests)?;
-    forward(gateways)
+    forward(sysctls, gateways)
 }
 
 /// A bridge has one network of IPv4; networks of IPv6 may be several unless they overlap.
@@ -142,9 +144,9 @@ pub fn forwarding_keys(gateways: &[IpNetwork]) -> impl Iterator<Item = &'static 
     [v4, v6].into_iter().flatten()
 }
 
-fn forward(gateways: &[IpNetwork]) -> Result<(), Error> {
+fn forward(sysctls: &Sysctls, gateways: &[IpNetwork]) -> Result<(), Error> {
     for key in forwarding_keys(gateways) {
-        sysctl::ensure(key, "1")?;
+        sysctls.ensure(key, "1")?;
     }
     Ok(())
 }

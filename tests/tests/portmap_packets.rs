@@ -384,7 +384,7 @@ socket.socket(socket.AF_INET,socket.SOCK_RAW,132).sendto(packet,('192.0.2.1',0))
         )
     });
     drop(raw);
-    let heard = pod.run(|| sctp_socket());
+    let heard = pod.run(sctp_socket);
     world.host.write("/run/testkit/init.py", init);
     world.outside().sh("python3 /run/testkit/init.py");
     let mut packet = [0; 256];

@@ -4,7 +4,6 @@ use super::super::locked::View;
 use super::super::stamp::Stamp;
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 
 /// What may happen to a store between two looks at it.
 #[derive(Debug, Clone)]
