@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 use tempfile::TempDir;
@@ -121,24 +122,15 @@ impl Node {
 
 /// The executable without what is for debuggers: the sweeps copy it a thousand times.
 fn hawser() -> &'static Path {
-    static LIGHT: std::sync::OnceLock<(TempDir, PathBuf)> = std::sync::OnceLock::new();
-    let (_, path) = LIGHT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hawser");
+    static LIGHT: OnceLock<PathBuf> = OnceLock::new();
+    LIGHT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hawser-light");
         let built = Plugins::built_here().executable("hawser");
         let mut strip = Command::new("strip");
-        assert!(
-            strip
-                .arg("-o")
-                .arg(&path)
-                .arg(built)
-                .status()
-                .unwrap()
-                .success()
-        );
-        (dir, path)
-    });
-    path
+        let stripped = strip.arg("-o").arg(&path).arg(built).status();
+        assert!(stripped.unwrap().success());
+        path
+    })
 }
 
 /// Another version: the same program in another file.
