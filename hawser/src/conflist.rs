@@ -135,6 +135,7 @@ impl Conflist {
 /// Removes the file if it is ours; says whether there was one.
 pub fn remove(dir: &Path) -> Result<bool, Error> {
     let path = dir.join(FILE);
+    clear_aside(dir)?;
     match read(&path)? {
         None => Ok(false),
         Some(text) if !is_ours(&text) => Err(Error::ForeignConflist(path)),
@@ -190,16 +191,31 @@ fn is_ours(text: &str) -> bool {
 
 /// Written aside under a name that no runtime reads, and renamed.
 fn replace(dir: &Path, path: &Path, text: &str) -> Result<(), Error> {
-    let aside = dir.join(format!(".{FILE}.new"));
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &aside)(error));
-        }
-        _ => {}
-    }
+    clear_aside(dir)?;
+    let aside = aside(dir);
     files::write(&aside, text.as_bytes())?;
     fs::rename(&aside, path).map_err(Error::io("write", path))?;
     files::sync(dir)
+}
+
+fn aside(dir: &Path) -> PathBuf {
+    dir.join(format!(".{FILE}.new"))
+}
+
+/// What a run that was killed left.
+fn clear_aside(dir: &Path) -> Result<(), Error> {
+    let aside = aside(dir);
+    match fs::remove_file(&aside) {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(Error::io("remove", &aside)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The other files of the folder that a runtime reads, by name.

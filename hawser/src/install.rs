@@ -142,7 +142,8 @@ fn take_out(files: &Files, record: &Record, name: &str) -> Result<Option<Change>
         return Ok(None);
     }
     if !is_ours(files, record, name)? {
-        // Either it came back already, or it was never ours.
+        // Kept, but killed before it was replaced; or it came back already; or it was never ours.
+        files.forget_if_there(name)?;
         return Ok(files.is_kept(name)?.then_some(Change::Foreign));
     }
     if files.is_kept(name)? {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
 use tempfile::TempDir;
@@ -121,33 +122,28 @@ impl Node {
 
 /// The executable without what is for debuggers: the sweeps copy it a thousand times.
 fn hawser() -> &'static Path {
-    static LIGHT: std::sync::OnceLock<(TempDir, PathBuf)> = std::sync::OnceLock::new();
-    let (_, path) = LIGHT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hawser");
+    static LIGHT: OnceLock<PathBuf> = OnceLock::new();
+    LIGHT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hawser-light");
         let built = Plugins::built_here().executable("hawser");
         let mut strip = Command::new("strip");
-        assert!(
-            strip
-                .arg("-o")
-                .arg(&path)
-                .arg(built)
-                .status()
-                .unwrap()
-                .success()
-        );
-        (dir, path)
-    });
-    path
+        let stripped = strip.arg("-o").arg(&path).arg(built).status();
+        assert!(stripped.unwrap().success());
+        path
+    })
 }
 
 /// Another version: the same program in another file.
 fn older(node: &Node) -> PathBuf {
     let path = node.dir.path().join("older");
-    let mut bytes = fs::read(hawser()).unwrap();
-    bytes.extend(b"older");
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: one that is started meanwhile would have the file open for writing, and keep it from being run.
+    let script = format!(
+        "cp {0} {1}; printf older >>{1}",
+        hawser().display(),
+        path.display()
+    );
+    let copied = Command::new("sh").args(["-ec", &script]).status();
+    assert!(copied.unwrap().success());
     path
 }
 
@@ -355,7 +351,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_way_out() {
         let host = Host::new();
         let script = format!(
             "mkdir /run/bin; mount -t tmpfs {mount} none /run/bin; {built} install --bin-dir /run/bin --conf-dir /run/conf \
-             --subnet 10.0.0.0/24 2>&1 && exit 1; ls -A /run/bin /run/conf 2>&1"
+             --subnet 10.0.0.0/24 2>&1 && exit 1; ls -A /run/bin /run/conf 2>&1 || true"
         );
         let told = host.sh(&script);
         assert!(

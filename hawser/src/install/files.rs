@@ -120,6 +120,20 @@ impl Files {
         Ok(look(&self.kept(name))?.is_some())
     }
 
+    /// Keeps no longer what is under its name.
+    pub fn forget_if_there(&self, name: &str) -> Result<(), Error> {
+        let (path, kept) = (self.dir.join(name), self.kept(name));
+        let (Some(there), Some(held)) = (look(&path)?, look(&kept)?) else {
+            return Ok(());
+        };
+        let same_file = (there.dev(), there.ino()) == (held.dev(), held.ino());
+        let same = || Ok(there.is_file() && held.is_file() && sum(&path)? == sum(&kept)?);
+        if same_file || same()? {
+            fs::remove_file(&kept).map_err(Error::io("remove", &kept))?;
+        }
+        Ok(())
+    }
+
     /// Puts back what is kept.
     pub fn restore(&self, name: &str) -> Result<(), Error> {
         self.put(&self.kept(name), &self.dir.join(name))
@@ -157,9 +171,12 @@ impl Files {
     /// Removes our own files, but not what is still kept for somebody.
     pub fn leave(self) -> Result<(), Error> {
         let kept = self.own.join("kept");
-        let is_empty = fs::read_dir(&kept).is_ok_and(|mut kept| kept.next().is_none());
-        if !is_empty {
-            return Ok(());
+        match fs::read_dir(&kept).map(|mut kept| kept.next().is_none()) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            // Killed before it was made, or while this was going on.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("look into", &kept)(error)),
         }
         fs::remove_dir_all(&self.own).map_err(Error::io("remove", &self.own))
     }

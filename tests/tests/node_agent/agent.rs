@@ -21,18 +21,28 @@ pub struct Agent<'a> {
     child: Child,
 }
 
-/// The command with what every test needs.
+/// The command with what every test needs, and no more rights than the manifests give it.
 fn command(server: Option<&Server>, words: &[&str]) -> Command {
     let plugins = Plugins::built_here();
-    let mut command = Command::new(plugins.executable("hawser-node"));
-    command.env_clear().args(words).args([
-        "--bin-dir",
-        BIN,
-        "--conf-dir",
-        CONF,
-        "--termination-log",
-        LAST_WORDS,
-    ]);
+    let rights = if words.contains(&"--routes") || words.contains(&"remove") {
+        "-all,+net_admin"
+    } else {
+        "-all"
+    };
+    let mut command = Command::new("/usr/bin/setpriv");
+    command
+        .env_clear()
+        .args(["--inh-caps=-all", &format!("--bounding-set={rights}")])
+        .arg(plugins.executable("hawser-node"))
+        .args(words)
+        .args([
+            "--bin-dir",
+            BIN,
+            "--conf-dir",
+            CONF,
+            "--termination-log",
+            LAST_WORDS,
+        ]);
     if let Some(server) = server {
         command
             .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
