@@ -4,9 +4,10 @@ use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::events::{self, Event, Folders};
+use crate::leave::{self, Owner};
 use crate::settings::Settings;
 use crate::standing::{self, Part, Standing};
-use crate::{leave, masquerade, routes};
+use crate::{masquerade, routes};
 use hawser::conflist::Placed;
 use hawser::install::{self, Change};
 use ipnetwork::IpNetwork;
@@ -57,9 +58,11 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         let api = Api::in_cluster()?;
         events::news(api, node, agent.settings.routes, sender)?;
     }
+    let owner = Owner::default();
+    events::look_for(owner.clone(), agent.settings.clone())?;
     agent.look();
     agent.follow(&events)?;
-    leave::after(&agent.settings)
+    leave::after(&agent.settings, &owner)
 }
 
 struct Agent {

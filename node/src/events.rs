@@ -4,6 +4,8 @@ use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::follow::Follow;
+use crate::leave::Owner;
+use crate::settings::Settings;
 use kernel::Termination;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -42,6 +44,11 @@ pub fn news(api: Api, node: String, all: bool, events: Sender<Event>) -> Result<
     start("cluster", move || {
         Follow { api, node, all }.run(|news| events.send(Event::News(news)).is_ok());
     })
+}
+
+/// Looks for the DaemonSet aside.
+pub fn look_for(owner: Owner, settings: Settings) -> Result<(), Error> {
+    start("owner", move || owner.look_for(&settings))
 }
 
 fn start(name: &'static str, job: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -6,12 +6,17 @@ use crate::settings::Settings;
 use crate::{masquerade, routes};
 use hawser::{conflist, install};
 use nix::errno::Errno;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the API server may think that we still are whom it deleted. It remembers for ten seconds that a token was good;
 /// kubelet kills a pod after thirty.
 const DOUBT: Duration = Duration::from_secs(20);
+/// Between two looks for a DaemonSet that is not seen.
+const UNSEEN: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What becomes of the node.
@@ -25,9 +30,55 @@ enum Fate {
     Unclear(String),
 }
 
+/// The DaemonSet, and whether it was ever seen. Of one that was not, nobody can tell a removal from a wrong name.
+#[derive(Clone, Debug, Default)]
+pub struct Owner {
+    seen: Arc<AtomicBool>,
+}
+
+impl Owner {
+    /// Looks for the DaemonSet until it is seen.
+    pub fn look_for(&self, settings: &Settings) {
+        let Some((namespace, name)) = &settings.daemonset else {
+            return;
+        };
+        let mut said = String::new();
+        loop {
+            match ask(namespace, name) {
+                Ok(_) => {
+                    tracing::info!("belongs to the DaemonSet {namespace}/{name}");
+                    self.seen.store(true, Ordering::Relaxed);
+                    return;
+                }
+                Err(error) => {
+                    let says = format!(
+                        "the DaemonSet {namespace}/{name} of DAEMONSET_NAME and POD_NAMESPACE cannot be seen, and until it is, \
+                         its removal will not take plugins and configuration back: {error}"
+                    );
+                    if says != said {
+                        tracing::warn!("{says}");
+                        said = says;
+                    }
+                }
+            }
+            thread::sleep(UNSEEN);
+        }
+    }
+}
+
+fn ask(namespace: &str, name: &str) -> Result<Value, api::Error> {
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}");
+    Api::in_cluster()?.get(&path)
+}
+
 /// Ends a process that was asked to: everything is taken back if its DaemonSet is gone.
-pub fn after(settings: &Settings) -> Result<(), Error> {
-    match fate(settings) {
+pub fn after(settings: &Settings, owner: &Owner) -> Result<(), Error> {
+    let fate = if owner.seen.load(Ordering::Relaxed) || settings.daemonset.is_none() {
+        fate(settings)
+    } else {
+        Fate::Stays("the DaemonSet was never seen".to_owned())
+    };
+    match fate {
         Fate::Goes(why) => {
             tracing::info!("{why}: everything is taken back");
             remove(settings)
@@ -45,10 +96,9 @@ fn fate(settings: &Settings) -> Fate {
             "no DaemonSet is named by --namespace and --daemonset; `hawser-node remove` takes them back".to_owned(),
         );
     };
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}");
     let deadline = Instant::now() + DOUBT;
     loop {
-        let answer = Api::in_cluster().and_then(|api| api.get(&path));
+        let answer = ask(namespace, name);
         let deleted = answer.map(|object| !object["metadata"]["deletionTimestamp"].is_null());
         match judge(deleted) {
             Fate::Unclear(why) if Instant::now() < deadline => {

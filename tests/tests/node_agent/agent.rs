@@ -80,6 +80,17 @@ impl<'a> Agent<'a> {
         testkit::eventually("the node is ready", || self.page("/readyz").0 == 200);
     }
 
+    /// Waits until it knows that its DaemonSet is there, for the `nth` time on this host.
+    #[track_caller]
+    pub fn await_owner(&self, nth: usize) {
+        testkit::eventually("it has seen its DaemonSet", || {
+            log(self.host)
+                .matches("belongs to the DaemonSet hawser-system/hawser-node")
+                .count()
+                == nth
+        });
+    }
+
     /// Asks for the end, and waits for it.
     pub fn stop(mut self) -> ExitStatus {
         let pid = i32::try_from(self.child.id()).unwrap();

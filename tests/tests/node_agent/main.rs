@@ -72,6 +72,7 @@ fn a_restart_changes_nothing_and_a_removal_restores_what_was_there() {
         "{}",
         log(&host)
     );
+    agent.await_owner(1);
     assert!(agent.stop().success());
     let inode = || host.sh(&format!("stat -c %i {BIN}/bridge {CONFLIST}"));
     let (installed, text) = (inode(), host.read(CONFLIST));
@@ -79,6 +80,7 @@ fn a_restart_changes_nothing_and_a_removal_restores_what_was_there() {
 
     let agent = Agent::start(&host, Some(&server), &[]);
     agent.await_ready();
+    agent.await_owner(2);
     assert_eq!((inode(), host.read(CONFLIST)), (installed, text));
 
     server.answer(DAEMONSET, 404, json!({}));
@@ -112,6 +114,7 @@ fn only_a_daemonset_that_is_certainly_gone_takes_the_network_away() {
         let (host, server) = scene(&["10.244.1.0/24"]);
         let agent = Agent::start(&host, Some(&server), &[]);
         agent.await_ready();
+        agent.await_owner(1);
         gone(&server, how);
         assert!(agent.stop().success(), "{how}");
         assert_eq!(
@@ -125,16 +128,31 @@ fn only_a_daemonset_that_is_certainly_gone_takes_the_network_away() {
 }
 
 #[test]
+fn a_daemonset_of_a_wrong_name_is_told_and_takes_nothing_away() {
+    let (host, server) = scene(&["10.244.1.0/24"]);
+    server.answer(DAEMONSET, 404, json!({"message": "not found"}));
+    let agent = Agent::start(&host, Some(&server), &[]);
+    agent.await_ready();
+    eventually("it is told", || {
+        log(&host).contains("of DAEMONSET_NAME and POD_NAMESPACE cannot be seen")
+    });
+    assert!(agent.stop().success());
+    assert!(host.read(CONFLIST).is_some(), "{}", log(&host));
+    assert_eq!(plugins(&host), PLUGINS);
+}
+
+#[test]
 fn a_role_that_goes_before_the_account_is_waited_out() {
     let (host, server) = scene(&["10.244.1.0/24"]);
     let agent = Agent::start(&host, Some(&server), &[]);
     agent.await_ready();
+    agent.await_owner(1);
     server.answer(DAEMONSET, 403, json!({"message": "may not"}));
     std::thread::scope(|scope| {
         let stopped = scope.spawn(|| agent.stop());
         eventually("it asks again", || {
             let asked = server.asked().into_iter();
-            asked.filter(|path| path == DAEMONSET).count() >= 2
+            asked.filter(|path| path == DAEMONSET).count() >= 3
         });
         assert!(host.read(CONFLIST).is_some(), "not yet");
         server.forget_account();

@@ -1,5 +1,6 @@
 //! `--routes`, with packets between two nodes.
 
+use crate::DAEMONSET;
 use crate::agent::{Agent, log, remove};
 use crate::server::{Server, node};
 use serde_json::json;
@@ -46,8 +47,10 @@ fn routes(scene: &Scene) -> String {
 #[test]
 fn pods_of_two_nodes_see_each_other_and_the_outside_sees_the_node() {
     let (scene, other, server) = two_nodes();
+    server.answer(DAEMONSET, 200, json!({}));
     let agent = Agent::start(&scene.host, Some(&server), &["--routes"]);
     agent.await_ready();
+    agent.await_owner(1);
     for (family, own) in ["10.10.0.2", "fd00:10::2"].into_iter().enumerate() {
         let [pod, node, host] = [
             PODS[family].parse::<IpAddr>().unwrap(),
