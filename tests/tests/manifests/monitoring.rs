@@ -73,7 +73,6 @@ fn exported() -> BTreeSet<String> {
         setup.flag("http-endpoint", "127.0.0.1:9808")
     });
     scene.kubelet.register().unwrap();
-    scene.kubelet.notify(true, "").unwrap();
     let pv = scene.volume(create_volume("one").size(64 * MIB));
     scene.publish(&pv);
     let page = scene
