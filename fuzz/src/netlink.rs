@@ -38,6 +38,7 @@ fn bodies(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn objects(body: &[u8]) {
+    let _ = kernel::net::conntrack::Flow::parse(body);
     // The number of the link is in the same place in a link and in an address, and in an attribute of a route.
     const ROUTES_LINK: u32 = 2;
     let index = body.get(4..).and_then(|rest| rest.first_chunk());

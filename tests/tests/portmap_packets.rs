@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 use testkit::{
-    Host, Network, Place, Pod, Uplink, dual_stack, eventually, merged, unlike_the_reference,
+    Host, Network, Place, Plugins, Pod, Uplink, dual_stack, eventually, merged,
+    unlike_the_reference,
 };
 
 /// How long a packet may take that should arrive, and how long one is waited for that should not.
@@ -162,6 +163,34 @@ fn a_pod_that_left_has_no_ports() {
     let heir = world.pod("heir", json!([tcp(8080)]));
     let listener = serve(&heir, 80);
     assert!(seen(&listener, world.outside(), (Uplink::HOST[0], 8080)).is_ok());
+}
+
+#[test]
+fn mappings_that_the_reference_made_go_on_beside_ours() {
+    let world = World::new(json!({}));
+    let older = Network::new(&world.host, chain(json!({}))).served_by(Plugins::reference());
+    let pod = world.host.pod("older");
+    let offered = json!({"portMappings": [tcp(8080)]});
+    older.add(&pod.attachment().offering(offered)).ok();
+    eventually("the gateways answer", || {
+        GATEWAYS.into_iter().all(|gateway| pod.ping(gateway))
+    });
+    let ours = world.pod("ours", json!([tcp(9090)]));
+    let (listens, also) = (serve(&pod, 80), serve(&ours, 80));
+    for (listener, port) in [(&listens, 8080), (&also, 9090)] {
+        let to = (Uplink::HOST[0], port);
+        for (who, client, to) in [
+            ("the node", world.host.place(), (LOCALHOST, port)),
+            ("the pod", pod.place(), to),
+            ("our pod", ours.place(), to),
+            ("outside", world.outside(), to),
+        ] {
+            let seen = seen(listener, client, to);
+            assert!(seen.is_ok(), "{who}, port {port}: {seen:?}");
+        }
+        let seen = seen(listener, world.outside(), to).unwrap();
+        assert_eq!(seen, Uplink::OUTSIDE[0], "nobody's source is hidden by it");
+    }
 }
 
 #[test]

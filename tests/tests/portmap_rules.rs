@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use testkit::{
-    Attachment, Dump, Host, Network, Pod, at_once, dual_stack, merged, reference_under_test,
-    unlike_the_reference,
+    Attachment, Dump, Host, Network, Pod, at_once, chained, dual_stack, eventually, merged,
+    reference_under_test, unlike_the_reference,
 };
 
 const NEITHER: &str = "it knows neither GC nor STATUS (newer ones accept both and do nothing)";
@@ -153,6 +153,27 @@ fn networks_of_one_container_have_mappings_of_their_own() {
     unlike_the_reference(BLIND, || network.check(&one).silent());
     let left = host.sh("nft list ruleset");
     assert!(left.contains("8080") && !left.contains("9090"), "{left}");
+}
+
+#[test]
+fn a_second_add_takes_the_place_of_the_first() {
+    unlike_the_reference("a repeated ADD leaves the rules of the first", || {
+        let host = Host::new();
+        let alone = |verb: &str, port: u16| {
+            let mappings = json!({"runtimeConfig": {"portMappings": [tcp(port)]}});
+            let config = merged(chained("portmap", json!({"cniVersion": "1.1.0"})), mappings);
+            let portmap = Network::new(&host, config.clone());
+            let pod = Attachment::new("twice", "eth0", "/run/netns/twice");
+            portmap.first(verb, &pod).stdin(config.to_string()).run()
+        };
+        let mapped = |port: &str| host.sh("nft list table inet hawser_portmap").contains(port);
+        alone("ADD", 9092).ok();
+        alone("ADD", 9093).ok();
+        assert!(mapped("9093"));
+        eventually("the first mapping is gone", || !mapped("9092"));
+        alone("DEL", 9093).silent();
+        eventually("and so is the second", || !mapped("9093"));
+    });
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub fn plan_of(request: &Request, settings: &Settings) -> Result<(Plan, AddResul
 }
 
 fn lead(plan: &Plan, stop: &Termination, undo: &mut Record) -> Result<(), Error> {
+    filter::leave_earlier(plan)?;
     filter::refuse_taken(plan)?;
     undo.record(Made(plan.clone()));
     conditional::ensure(plan)?;

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::plan::{Plan, Way};
-use crate::table::{self, HOLDERS, TABLE};
-use kernel::net::nft::{Batch, Expression, Key, Socket, Value, dnat_to};
+use crate::table::{self, HOLDERS, MARK, TABLE};
+use kernel::net::nft::{Batch, Expression, Key, Socket, Value, dnat_to, set_mark};
 use membership::or_none;
 
 const COMMENT: &str = "where the conditions hold";
@@ -38,9 +38,8 @@ fn rule(way: &Way) -> Vec<Expression> {
         .conditions
         .iter()
         .map(|condition| condition.expression());
-    conditions
-        .chain([dnat_to(way.pod, way.container_port)])
-        .collect()
+    let to = [set_mark(MARK), dnat_to(way.pod, way.container_port)];
+    conditions.chain(to).collect()
 }
 
 /// Tells what is missing of a plan's chains.

@@ -2,7 +2,7 @@
 
 use crate::conditional;
 use crate::error::Error;
-use crate::plan::{Plan, conditional_prefix, described};
+use crate::plan::{Plan, Way, conditional_prefix, described};
 use crate::table::{self, HOLDERS, Maps, SETS};
 use kernel::net::nft::Data;
 use kernel::net::nft::{Element, Key, Set, Socket, Value};
@@ -40,6 +40,11 @@ fn refuse(plan: &Plan, set: &Set<'_>, present: &Element) -> Result<(), Error> {
     })
 }
 
+/// Removes what an earlier ADD of the same attachment made, whose mappings may have been others.
+pub fn leave_earlier(plan: &Plan) -> Result<(), Error> {
+    leave(&mut Socket::open()?, &plan.label, &[])
+}
+
 /// Refuses a port that leads to another pod on some of the node's addresses: under one of the four kinds of maps the same
 /// packets can be meant.
 pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
@@ -52,14 +57,17 @@ pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
                 refuse(plan, &set, &present)?;
             }
         }
-        let maps = Maps::of(way.pod);
-        if way.host_ip.is_some() {
+    }
+    for maps in [table::V4, table::V6] {
+        let everywhere = |way: &&Way| way.host_ip.is_none() && Maps::of(way.pod).at == maps.at;
+        let ways: Vec<_> = plan.ways.iter().filter(everywhere).collect();
+        if ways.is_empty() {
             continue;
         }
         // Ports of single addresses are few.
         for set in [maps.at, maps.at_if] {
             for present in or_none(nft.elements(set))?.unwrap_or_default() {
-                if way.meets(&present) && !present.expires {
+                if !present.expires && ways.iter().any(|way| way.meets(&present)) {
                     refuse(plan, &set, &present)?;
                 }
             }

@@ -10,7 +10,7 @@
 //!     (the same for IPv6)
 //!     set holders  { type ifname }      a hash of each attachment that has anything here
 //!     set localnet { type ifname }      interfaces on which 127.0.0.1 may be answered
-//!     chain ports      { set a bit of the mark; dnat by at4_if, at4, any4_if, any4; clear the bit }
+//!     chain ports      { dnat by at4_if, at4, any4_if, any4, with a bit of the mark }
 //!     chain prerouting { type nat hook prerouting priority dstnat + 5; fib daddr type local jump ports }
 //!     chain output     { type nat hook output priority dstnat + 5; fib daddr type local jump ports }
 //!     chain postrouting{ type nat hook postrouting priority srcnat - 5; with the bit: ip daddr vmap @back4; clear the bit }
@@ -21,8 +21,8 @@
 //!
 //! Only what is sent to the node itself is translated (CVE-2025-67499), and only behind the rules of services, which are at
 //! `dstnat` (CVE-2019-9946): the first translation of a connection is the one that counts. Whether a packet was translated
-//! here is told by one bit of its mark, which is set before the maps are asked and cleared when they have no answer, and at
-//! the latest before anybody else decides whose source to hide; so no other plugin acts on it.
+//! here is told by one bit of its mark, which it has from there until it leaves. It is a bit of our own: the reference's
+//! (13) still means something to the rules that it made for pods that are running.
 
 use crate::error::Error;
 use ipnetwork::{IpNetwork, Ipv4Network};
@@ -31,15 +31,16 @@ use kernel::net::nft::{
 };
 use kernel::net::nft::{
     clear_mark, concat, iifname, ip_daddr, ip_saddr, ip6_daddr, ip6_saddr, l4proto, mark_has,
-    masquerade, set_mark, th_dport, to_this_host,
+    masquerade, th_dport, to_this_host,
 };
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The table.
 pub const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_portmap");
 
-/// The bit of the mark that says: translated here. It is the reference's default.
-const MARK: u32 = 1 << 13;
+/// The bit of the mark that says: translated here. Bits from 7 on are others': of clouds, Cilium, `firewall` (12), the
+/// reference (13), kube-proxy (14, 15), Calico.
+pub const MARK: u32 = 1 << 6;
 
 /// The maps of one family.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +127,7 @@ type Line = (Vec<Expression>, &'static str);
 fn ports() -> Vec<Line> {
     let port = || concat([l4proto(), th_dport()]);
     let port_at = |daddr| concat([daddr, l4proto(), th_dport()]);
-    let mut lines = vec![(vec![set_mark(MARK)], "translated, unless no map knows it")];
+    let mut lines: Vec<Line> = Vec::new();
     for (maps, daddr) in [(V4, ip_daddr()), (V6, ip6_daddr())] {
         lines.extend([
             (
@@ -134,7 +135,7 @@ fn ports() -> Vec<Line> {
                 "a port of one address, for some",
             ),
             (
-                vec![port_at(daddr).dnat_by(maps.at)],
+                vec![port_at(daddr).dnat_marking(maps.at, MARK)],
                 "a port of one address",
             ),
         ]);
@@ -146,10 +147,12 @@ fn ports() -> Vec<Line> {
                 vec![port().vmap(maps.any_if)],
                 "a port of the node, for some",
             ),
-            (vec![port().dnat_by(maps.any)], "a port of the node"),
+            (
+                vec![port().dnat_marking(maps.any, MARK)],
+                "a port of the node",
+            ),
         ]);
     }
-    lines.push((vec![clear_mark(MARK)], "not translated"));
     lines
 }
 

@@ -161,8 +161,18 @@ impl Selector {
     /// `dnat ip to meta l4proto . th dport map @any4`: the address and port that the map holds become the packet's
     /// destination, if it holds some.
     pub fn dnat_by(self, map: Set<'_>) -> Expression {
+        self.translated(map, 0)
+    }
+
+    /// The same, and the packet's mark gets these bits where the map holds something.
+    pub fn dnat_marking(self, map: Set<'_>, bits: u32) -> Expression {
+        self.translated(map, bits)
+    }
+
+    fn translated(self, map: Set<'_>, marking: u32) -> Expression {
         Expression(Statement::Translate {
             selector: self,
+            marking,
             map: map.name.to_owned(),
             key: map.key.to_vec(),
             to: map.kind.value().to_vec(),
@@ -221,6 +231,7 @@ pub(super) enum Statement {
         map: String,
         key: Vec<Type>,
         to: Vec<Type>,
+        marking: u32,
     },
     Verdict(Verdict),
     Masquerade {

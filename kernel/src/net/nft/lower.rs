@@ -4,6 +4,7 @@
 //! numbering, which is also how the kernel reports them.
 
 use super::expression::{Expression, Field, Found, Selector, Statement};
+use super::mark;
 use super::nat;
 use super::object::Family;
 use super::value::{self, Key, Type, Value, u32_of};
@@ -89,7 +90,8 @@ impl Machine {
                 map,
                 key,
                 to,
-            } => self.translate(&selector, &key, map, &to),
+                marking,
+            } => self.translate(&selector, &key, map, &to, marking),
             Statement::Verdict(verdict) => {
                 if let Some(fault) = verdict.fault() {
                     return Err(fault);
@@ -256,6 +258,7 @@ impl Machine {
         key: &[Type],
         map: String,
         to: &[Type],
+        marking: u32,
     ) -> Result<(), String> {
         let address = match to {
             [
@@ -270,6 +273,9 @@ impl Machine {
             Lookup::SourceRegister(FIRST),
             Lookup::DestinationRegister(FIRST),
         ]));
+        if marking != 0 {
+            self.code.extend(mark::set_bits(marking));
+        }
         let port = register(address.padded());
         self.code.push(nat::to_registers(address, FIRST, port));
         Ok(())

@@ -25,6 +25,28 @@ pub fn set_mark(bits: u32) -> Expression {
     code(vec![load(), masked(!bits, bits), store()])
 }
 
+/// The same in a register that no address and port reach into.
+pub(super) fn set_bits(bits: u32) -> [Expressions; 3] {
+    const REGISTER: Register = Register::Reg4;
+    [
+        Expressions::Meta(vec![
+            Meta::Key(MetaKey::Mark),
+            Meta::DestinationRegister(REGISTER),
+        ]),
+        Expressions::Bitwise(vec![
+            Bitwise::SourceRegister(REGISTER),
+            Bitwise::DestinationRegister(REGISTER),
+            Bitwise::Length(4),
+            Bitwise::Mask(value(!bits)),
+            Bitwise::Xor(value(bits)),
+        ]),
+        Expressions::Meta(vec![
+            Meta::Key(MetaKey::Mark),
+            Meta::SourceRegister(REGISTER),
+        ]),
+    ]
+}
+
 /// `meta mark set meta mark & ~bits`.
 pub fn clear_mark(bits: u32) -> Expression {
     code(vec![load(), masked(!bits, 0), store()])
