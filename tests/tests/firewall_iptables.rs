@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use testkit::{
     Attachment, Host, Network, Outcome, Plugins, Pod, Scene, chained, firewalled, merged,
-    reference_under_test, unlike_the_reference,
+    reference_under_test, report_difference, unlike_the_reference,
 };
 
 const POLICY: &str = "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP";
@@ -158,6 +158,10 @@ fn crowd(host: &Host, round: usize) {
 
 #[test]
 fn pods_that_come_at_once_make_and_mend_each_rule_once() {
+    if reference_under_test() {
+        // By chance: its processes make the same chain at the same moment, and one of them fails.
+        return report_difference("pods that come at once may be refused, or have rules twice");
+    }
     let host = Host::new();
     for (round, before) in [
         POLICY,
@@ -175,15 +179,8 @@ fn pods_that_come_at_once_make_and_mend_each_rule_once() {
             for rule in rules(&host, program) {
                 *counted.entry(rule).or_insert(0) += 1;
             }
-            if reference_under_test() {
-                testkit::report_difference("two ADDs at once may each make its shared rules");
-            } else {
-                assert_eq!(
-                    counted.values().collect::<Vec<_>>(),
-                    [&1; 3],
-                    "{before}: {counted:#?}"
-                );
-            }
+            let times = counted.values().collect::<Vec<_>>();
+            assert_eq!(times, [&1; 3], "{before}: {counted:#?}");
         }
     }
 }
