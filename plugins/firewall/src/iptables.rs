@@ -32,7 +32,7 @@ const ADMIN: &str = "CNI firewall plugin admin overrides";
 const MARKED: &str = "pods of table inet hawser_firewall";
 
 /// How often a change that met another one by somebody else is decided anew.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: u32 = 32;
 
 /// iptables' filter table of a family.
 pub const fn filter(family: Family) -> Table<'static> {
@@ -88,9 +88,16 @@ pub fn refuse_legacy(nft: &mut Socket, family: Family) -> Result<(), Error> {
 
 fn ensure_in(nft: &mut Socket, family: Family, settings: &Settings) -> Result<(), Error> {
     let table = filter(family);
-    let mut outcome = Ok(());
+    let mut outcome = Err(nft::Error::Unsettled {
+        what: format!("look at the rules of {table}"),
+        attempts: ATTEMPTS,
+    });
     for _ in 0..ATTEMPTS {
         let seen = Seen::look(nft, table, &settings.admin_chain)?;
+        // A look is several questions. Two that agree are of one moment; otherwise somebody changes things meanwhile.
+        if !seen.is_complete() && seen != Seen::look(nft, table, &settings.admin_chain)? {
+            continue;
+        }
         if !seen.forwards {
             match settings.backend {
                 Backend::Iptables => refuse_legacy(nft, family)?,
@@ -148,11 +155,15 @@ impl Seen {
         })
     }
 
+    const fn is_complete(&self) -> bool {
+        self.entry.is_some() && self.accepts && self.admin.is_some()
+    }
+
     /// The changes that make it complete.
     fn repair(self, table: Table<'_>, admin: &str) -> Batch {
         let [forward, pods] = [FORWARD, PODS].map(|name| table.chain(name));
         let mut batch = Batch::new();
-        if self.entry.is_some() && self.accepts && self.admin.is_some() {
+        if self.is_complete() {
             return batch;
         }
         if !self.forwards {
