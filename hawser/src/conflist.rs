@@ -140,7 +140,11 @@ pub fn remove(dir: &Path) -> Result<bool, Error> {
         None => Ok(false),
         Some(text) if !is_ours(&text) => Err(Error::ForeignConflist(path)),
         Some(_) => {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            match fs::remove_file(&path) {
+                // Somebody else, the same command twice, was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                removed => removed.map_err(Error::io("remove", &path))?,
+            }
             files::sync(dir)?;
             Ok(true)
         }
