@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::port::Pair;
 use ipnetwork::IpNetwork;
 use kernel::Termination;
+use kernel::net::conf::{self, Ipv4Setting};
 use kernel::net::monitor::{self, Events};
 use kernel::net::sysctl::Sysctls;
 use kernel::net::{self, Device, Link, Netns, Rtnl, address, link, route};
@@ -141,11 +142,17 @@ impl Pod {
     /// advertisements for all addresses when a link is given its MAC, even if it has it already. A neighbour that knew
     /// the address under another MAC, and the bridge, learn the new one.
     ///
-    /// The sysctls that ask for it are set only now: earlier the kernel would tell when the interface goes up as well,
+    /// The settings that ask for it are made only now: earlier the kernel would tell when the interface goes up as well,
     /// to a port that may not pass packets yet or, on a full bridge, once more to hundreds of pods.
     pub fn announce(&mut self, pair: &Pair, plan: &Plan) -> Result<(), Error> {
-        self.inside(|| set_sysctls(&announcing_sysctls(&pair.pod, plan)))?;
-        Ok(self.rtnl.apply(link::mac(&pair.pod, pair.pod_mac))?)
+        let pod = &pair.pod;
+        if !ipv6_addresses(plan).is_empty() {
+            self.inside(|| set_sysctls(&[ndisc_notify(pod)]))?;
+        }
+        let notify = conf::turn_on(pod, Ipv4Setting::ArpNotify);
+        Ok(self
+            .rtnl
+            .apply_all(vec![notify, link::mac(pod, pair.pod_mac)])?)
     }
 
     /// The pod's interface of that name.
@@ -167,11 +174,13 @@ pub type Sysctl = (String, &'static str);
 
 /// The sysctls by which the interface's addresses are announced whenever it goes up or gets another MAC.
 pub fn announcing_sysctls(device: &Device, plan: &Plan) -> Vec<Sysctl> {
-    let name = &device.name;
-    let v4 = (format!("ipv4/conf/{name}/arp_notify"), "1");
-    let v6 = (format!("ipv6/conf/{name}/ndisc_notify"), "1");
-    let needs_v6 = plan.addresses().any(|net| net.is_ipv6());
-    iter::once(v4).chain(needs_v6.then_some(v6)).collect()
+    let v4 = (format!("ipv4/conf/{}/arp_notify", device.name), "1");
+    let v6 = (!ipv6_addresses(plan).is_empty()).then(|| ndisc_notify(device));
+    iter::once(v4).chain(v6).collect()
+}
+
+fn ndisc_notify(device: &Device) -> Sysctl {
+    (format!("ipv6/conf/{}/ndisc_notify", device.name), "1")
 }
 
 /// The sysctls that the interface needs before it goes up.

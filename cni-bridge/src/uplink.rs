@@ -8,13 +8,19 @@ use kernel::net::sysctl::Sysctls;
 use kernel::net::{Device, Link, Mac, Rtnl, address};
 use nix::errno::Errno;
 
+/// The sysctls that let the node forward.
+const FORWARD_V4: &str = "ipv4/ip_forward";
+const FORWARD_V6: &str = "ipv6/conf/all/forwarding";
+
 /// Makes the bridge, or brings the one that is there into the wanted state; returns it as it was before.
 pub fn ensure(host: &mut Rtnl, sysctls: &Sysctls, settings: &Settings) -> Result<Link, Error> {
     let bridge = match observe(host, settings)? {
         Some(bridge) => bridge,
         None => create(host, settings)?,
     };
-    refuse_router_advertisements(sysctls, &bridge.device.name)?;
+    if bridge.ip.accept_ra != Some(0) {
+        refuse_router_advertisements(sysctls, &bridge.device.name)?;
+    }
     let device = &bridge.device;
     let mut requests = Vec::new();
     if settings.promiscuous && !bridge.promiscuous {
@@ -122,7 +128,7 @@ pub fn serve_as_gateway(
     let missing = gateways.iter().filter(|net| !present.contains(net));
     requests.extend(missing.map(|net| address::add(device, *net, false).tolerating(Errno::EEXIST)));
     host.apply_all(requests)?;
-    forward(sysctls, gateways)
+    forward(host, sysctls, gateways)
 }
 
 /// A bridge has one network of IPv4; networks of IPv6 may be several unless they overlap.
@@ -136,17 +142,24 @@ pub fn forwarding_keys(gateways: &[IpNetwork]) -> impl Iterator<Item = &'static 
     let v4 = gateways
         .iter()
         .any(IpNetwork::is_ipv4)
-        .then_some("ipv4/ip_forward");
+        .then_some(FORWARD_V4);
     let v6 = gateways
         .iter()
         .any(IpNetwork::is_ipv6)
-        .then_some("ipv6/conf/all/forwarding");
+        .then_some(FORWARD_V6);
     [v4, v6].into_iter().flatten()
 }
 
-fn forward(sysctls: &Sysctls, gateways: &[IpNetwork]) -> Result<(), Error> {
+/// On a node where somebody else manages these switches they are never written.
+fn forward(host: &mut Rtnl, sysctls: &Sysctls, gateways: &[IpNetwork]) -> Result<(), Error> {
     for key in forwarding_keys(gateways) {
-        sysctls.ensure(key, "1")?;
+        let on = match key {
+            FORWARD_V4 => host.forwards_v4()?,
+            _ => host.forwards_v6()?,
+        };
+        if on != Some(true) {
+            sysctls.set(key, "1")?;
+        }
     }
     Ok(())
 }

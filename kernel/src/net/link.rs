@@ -1,5 +1,6 @@
 //! Links: looking them up, making bridges and veth pairs, changing and deleting them.
 
+use super::conf::IpSettings;
 use super::port::{self, Port, PortState};
 use super::rtnl::{
     IFINFOMSG, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, Request, Rtnl, attributes, number,
@@ -63,6 +64,8 @@ pub struct Link {
     pub default_vlan: Option<u16>,
     /// What it is as a bridge port, when it is one.
     pub port: Option<PortState>,
+    /// Its settings of IP.
+    pub ip: IpSettings,
 }
 
 /// A veth pair to be made: the host's end here, the pod's end in the pod's namespace from the start.
@@ -314,7 +317,7 @@ pub fn filter_vlans(bridge: &Device) -> Request {
     )
 }
 
-fn change(
+pub(super) fn change(
     device: &Device,
     verb: &str,
     with: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>,
@@ -350,6 +353,7 @@ impl Link {
             vlan_filtering: None,
             default_vlan: None,
             port: None,
+            ip: IpSettings::default(),
         };
         for (kind, value) in attributes(body.get(IFINFOMSG..)?) {
             link.take(kind, value);
@@ -373,6 +377,7 @@ impl Link {
         const IFLA_OPERSTATE: u16 = 16;
         const IFLA_LINKINFO: u16 = 18;
         const IFLA_IFALIAS: u16 = 20;
+        const IFLA_AF_SPEC: u16 = 26;
         match kind {
             IFLA_ADDRESS => self.mac = Mac::from_slice(value),
             IFLA_IFNAME => self.device.name = text(value),
@@ -382,6 +387,7 @@ impl Link {
             IFLA_OPERSTATE => self.operational = value.first() == Some(&IF_OPER_UP),
             IFLA_LINKINFO => self.take_info(value),
             IFLA_IFALIAS => self.alias = text(value),
+            IFLA_AF_SPEC => self.ip.take(value),
             _ => {}
         }
     }

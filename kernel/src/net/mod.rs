@@ -4,6 +4,7 @@
 //! one thread speaks with the host and with a pod at the same time.
 
 pub mod address;
+pub mod conf;
 pub mod conntrack;
 pub mod error;
 mod extack;

@@ -3,7 +3,7 @@
 pub mod kept;
 
 use super::Error;
-use super::link::Device;
+use super::link::{Device, Link};
 use super::rtnl::{RTM_GETROUTE, RTM_NEWROUTE, Request, Rtnl, attributes, ip, number};
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -196,7 +196,7 @@ impl Rtnl {
     }
 
     /// The link by which the host would send to an address; none when it knows no way.
-    pub fn towards(&mut self, address: IpAddr) -> Result<Option<Device>, Error> {
+    pub fn towards(&mut self, address: IpAddr) -> Result<Option<Link>, Error> {
         const RTA_OIF: u16 = 4;
         let mut message = RouteMessage::default();
         let (family, destination, bits) = match address {
@@ -225,6 +225,6 @@ impl Rtnl {
             attributes.find_map(|(kind, value)| (kind == RTA_OIF).then(|| number(value))?)
         });
         let link = index.map(|index| self.link_at(index)).transpose()?;
-        Ok(link.flatten().map(|link| link.device))
+        Ok(link.flatten())
     }
 }

@@ -6,8 +6,9 @@
 
 use crate::error::Error;
 use crate::table::LOCALNET;
+use kernel::net::conf::{self, Ipv4Setting};
 use kernel::net::nft::{Batch, Element, Key, Socket, Value};
-use kernel::net::{Device, Rtnl, sysctl};
+use kernel::net::{Device, Rtnl};
 use membership::or_none;
 use std::net::IpAddr;
 
@@ -15,17 +16,20 @@ const COMMENT: &str = "route_localnet is on";
 
 /// Lets 127.0.0.1 be answered by the link that leads to the pod. It is shared, and stays.
 pub fn ensure(pod: IpAddr) -> Result<(), Error> {
-    let Some(link) = Rtnl::open()?.towards(pod)? else {
+    let mut host = Rtnl::open()?;
+    let Some(link) = host.towards(pod)? else {
         return Ok(());
     };
-    let key = key(&link);
+    let key = key(&link.device);
     let mut nft = Socket::open()?;
     if nft.element(LOCALNET, &key)?.is_none() {
         let mut batch = Batch::new();
         batch.add_element(LOCALNET, &Element::new(key).comment(COMMENT));
         nft.commit(&batch)?;
     }
-    sysctl::ensure(&sysctl_of(&link), "1")?;
+    if !link.ip.route_localnet {
+        host.apply(conf::turn_on(&link.device, Ipv4Setting::RouteLocalnet))?;
+    }
     Ok(())
 }
 
@@ -34,21 +38,22 @@ pub fn missing(nft: &mut Socket, pod: IpAddr) -> Result<Option<String>, Error> {
     let Some(link) = Rtnl::open()?.towards(pod)? else {
         return Ok(Some(format!("the node has no route to {pod}")));
     };
-    if or_none(nft.element(LOCALNET, &key(&link)))?
+    if or_none(nft.element(LOCALNET, &key(&link.device)))?
         .flatten()
         .is_none()
     {
-        return Ok(Some(format!("{LOCALNET} has no element {}", link.name)));
+        return Ok(Some(format!(
+            "{LOCALNET} has no element {}",
+            link.device.name
+        )));
     }
-    let name = sysctl_of(&link);
-    let is_on = sysctl::get(&name)?.is_none_or(|value| value == "1");
-    Ok((!is_on).then(|| format!("sysctl {name} is not 1")))
+    let off = format!(
+        "sysctl net/ipv4/conf/{}/route_localnet is not 1",
+        link.device.name
+    );
+    Ok((!link.ip.route_localnet).then_some(off))
 }
 
 fn key(link: &Device) -> Key {
     Value::Ifname(link.name.clone()).into()
-}
-
-fn sysctl_of(link: &Device) -> String {
-    format!("ipv4/conf/{}/route_localnet", link.name)
 }
