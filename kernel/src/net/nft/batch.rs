@@ -19,9 +19,10 @@ use netlink_packet_netfilter::none::ControlMessage;
 /// The type by which the kernel and `nft` know that a map holds verdicts, and the length of one in the kernel.
 const VERDICT_TYPE: u32 = 0xffff_ff00;
 const VERDICT_LENGTH: usize = 16;
-/// How often the kernel frees what has expired, in milliseconds. It walks through the whole set for that; what has expired
-/// counts as gone before.
-const CLEARING_MS: u32 = 60_000;
+/// How often the kernel frees what has expired, in milliseconds; what has expired counts as gone before. It walks through
+/// the whole set for that, 0.3 ms for 5,000 elements. But a key that comes and goes stays in the hash table each time, and
+/// from the seventeenth on the kernel takes the table for unbalanced and builds it anew at every addition.
+const CLEARING_MS: u32 = 5_000;
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// Changes that come about together or not at all, in the order in which they are given.
