@@ -66,6 +66,8 @@ fn a_call_in_flight_is_answered() {
 fn work_goes_on_when_the_caller_has_gone() {
     let home = Home::new();
     let mut driver = home.start(&["-v=debug"]);
+    // Before that a call waits, and one that nobody waits for is not begun.
+    driver.says("recovered");
     let caller = driver.caller();
     let request = CreateVolumeRequest {
         name: "pvc-1".to_owned(),
