@@ -70,7 +70,7 @@ pub use host::{Host, SCRATCH};
 pub use image::Image;
 pub use init::Init;
 pub use installed::Installed;
-pub use packed::{IMAGE, pack};
+pub use packed::{IMAGE, pack, packed};
 pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;

@@ -1,0 +1,1 @@
+//! From a bare node to a bare node.
