@@ -7,7 +7,7 @@ use testkit::api_server::{ACCOUNT, Server, node};
 use testkit::containerd::manifest::{ManifestPod, Placement};
 use testkit::containerd::{BUSYBOX, Container, ContainerOptions, Containerd, PodOptions, Sandbox};
 use testkit::csi::requests::GIB;
-use testkit::csi::{Client, Kubelet, Node, PoolDisk, PoolKind};
+use testkit::csi::{Client, Kubelet, Mount, Node, PoolDisk, PoolKind};
 use testkit::manifests::{find, render};
 
 pub const BIN_DIR: &str = "/opt/cni/bin";
@@ -44,6 +44,8 @@ impl Machine {
     pub fn new() -> Self {
         let node = Node::new();
         own_folders(&node);
+        // Kubernetes asks every node for it.
+        node.set_sysctl("net/ipv4/ip_forward", "1");
         let pool = PoolDisk::new(&node, PoolKind::Xfs, 2 * GIB.unsigned_abs());
         mounted_at(&node, pool.path(), POOL_DIR);
         let client = Client::on(
@@ -82,6 +84,11 @@ impl Machine {
     /// What there is on the node.
     pub fn state(&self) -> State {
         State::of(&self.node, self.pool.path())
+    }
+
+    /// The mounts at kubelet's paths of volumes.
+    pub fn mounts_of_volumes(&self) -> Vec<Mount> {
+        self.node.beneath(KUBELET_DIR).mounts()
     }
 
     /// The pod of a DaemonSet, as kubelet would run it here under a name.
@@ -186,7 +193,7 @@ fn own_folders(node: &Node) {
     let layers = node.scratch("etc-layers");
     let layers = layers.display();
     node.sh(&format!(
-        "mkdir -p {layers}/upper {layers}/work {KUBELET_DIR} {POOL_DIR}
+        "mkdir -p {layers}/upper {layers}/work {KUBELET_DIR}/plugins_registry {POOL_DIR}
          mount -t overlay -o lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work overlay /etc
          rm -rf /etc/cni
          mount -t tmpfs -o mode=0755 tmpfs /opt

@@ -1,7 +1,7 @@
 //! What there is on a node, to be compared with later: its network and its mounts, the loop devices over its pool, and every
 //! path in the folders that the manifests mount.
 
-use crate::machine::{BIN_DIR, CONF_DIR, KUBELET_DIR, POOL_DIR};
+use crate::machine::{BIN_DIR, CONF_DIR, KUBELET_DIR, Machine, POOL_DIR};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,12 +34,12 @@ impl State {
         }
     }
 
-    /// Asserts that a node becomes so again within some seconds.
+    /// Asserts that the node becomes so again within some seconds.
     #[track_caller]
-    pub fn assert_regained(&self, node: &Node, pool: &Path) {
+    pub fn assert_regained(&self, machine: &Machine) {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let differences = self.differences(&Self::of(node, pool));
+            let differences = self.differences(&machine.state());
             if differences.is_empty() {
                 return;
             }

@@ -97,10 +97,8 @@ impl ManifestPod {
         // Where it may run, and what the scheduler thinks of it, is decided when kubelet hears of it.
         spec.skip(&["nodeSelector", "tolerations", "serviceAccountName"]);
         dns(&mut spec)?;
-        let defaults = security::Pod::of(
-            spec.object("securityContext")?,
-            spec.switch("hostNetwork")?.unwrap_or_default(),
-        )?;
+        let host_network = spec.switch("hostNetwork")?.unwrap_or_default();
+        let defaults = security::Pod::of(spec.object("securityContext")?, host_network)?;
         let critical = spec.text("priorityClassName")?.as_deref() == Some("system-node-critical");
         let volumes = volumes::Volumes::of(spec.objects("volumes")?, placement)?;
         let common = container::Common {
@@ -117,6 +115,9 @@ impl ManifestPod {
         let grace = spec.number("terminationGracePeriodSeconds")?.unwrap_or(30);
         spec.end()?;
         let mut options = PodOptions::new(&placement.pod);
+        if host_network {
+            options = options.host_network();
+        }
         if let Some(metadata) = &mut options.config.metadata {
             metadata.uid = placement.uid();
             namespace.clone_into(&mut metadata.namespace);
