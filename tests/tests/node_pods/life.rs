@@ -2,7 +2,7 @@
 //! go.
 
 use crate::machine::{
-    BIN_DIR, CONF_DIR, DAEMONSET, DRIVER, KUBELET_DIR, Machine, POOL_DIR, Running, daemonset,
+    BIN_DIR, CONF_DIR, DAEMONSET, DRIVER, KUBELET_DIR, Machine, POOL_DIR, Running, daemonset, shell,
 };
 use serde_json::{Value, json};
 use testkit::containerd::{Container, Sandbox};
@@ -29,7 +29,7 @@ impl<'a> Use<'a> {
         let volume = machine.client.create_volume(request).unwrap().volume;
         let pv = Pv::of("one", &volume.unwrap());
         let path = machine.kubelet.publish(&pv, "pod-one").unwrap();
-        let (sandbox, writer) = machine.user("writer", &path, WRITER);
+        let (sandbox, writer) = machine.user("writer", shell(&path, WRITER));
         let used = Self {
             machine,
             file: path.join("lines").display().to_string(),

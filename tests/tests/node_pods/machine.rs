@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 use testkit::api_server::{ACCOUNT, Server, node};
 use testkit::containerd::manifest::{ManifestPod, Placement};
-use testkit::containerd::{BUSYBOX, Container, ContainerOptions, Containerd, PodOptions, Sandbox};
+use testkit::containerd::{
+    BUSYBOX, Container, ContainerOptions, Containerd, PodOptions, Propagation, Sandbox,
+};
 use testkit::csi::requests::GIB;
 use testkit::csi::{Client, Kubelet, Mount, Node, PoolDisk, PoolKind};
 use testkit::manifests::{find, render};
@@ -42,11 +44,15 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Self {
+        Self::with_pool(PoolKind::Xfs)
+    }
+
+    pub fn with_pool(kind: PoolKind) -> Self {
         let node = Node::new();
         own_folders(&node);
         // Kubernetes asks every node for it.
         node.set_sysctl("net/ipv4/ip_forward", "1");
-        let pool = PoolDisk::new(&node, PoolKind::Xfs, 2 * GIB.unsigned_abs());
+        let pool = PoolDisk::new(&node, kind, 2 * GIB.unsigned_abs());
         mounted_at(&node, pool.path(), POOL_DIR);
         let client = Client::on(
             node.place(),
@@ -165,15 +171,25 @@ impl Machine {
             .end_manifest_pod(&running.sandbox, &running.pod, &[&running.container]);
     }
 
-    /// A pod of somebody else, with a folder of the host in it, that runs a shell script.
-    pub fn user(&self, name: &str, folder: &Path, script: &str) -> (Sandbox, Container) {
+    /// A pod of somebody else, with one container.
+    pub fn user(&self, name: &str, options: ContainerOptions) -> (Sandbox, Container) {
         let containerd = self.containerd();
         let sandbox = containerd.run_pod(PodOptions::new(name)).unwrap();
-        let options = ContainerOptions::new("main", BUSYBOX)
-            .command(&["/bin/busybox", "sh", "-ec", script])
-            .mount(folder, "/data", testkit::containerd::Propagation::Private);
         let container = containerd.run_container(&sandbox, options).unwrap();
         (sandbox, container)
+    }
+
+    /// What such a container prints. The pod comes and goes for it.
+    pub fn printed(&self, name: &str, options: ContainerOptions) -> String {
+        let (sandbox, container) = self.user(name, options);
+        let code = self.containerd().exit_code(&container);
+        let said = self.containerd().output_of(&container);
+        assert_eq!(code, 0, "{name}: {said}");
+        self.gone(&sandbox);
+        // The next pod of this name has a log of its own.
+        let logs = self.containerd().log_dir().join(name);
+        self.node.sh(&format!("rm -r {}", logs.display()));
+        said
     }
 
     /// Takes such a pod away.
@@ -181,6 +197,13 @@ impl Machine {
         self.containerd().stop_pod(&sandbox.id).unwrap();
         self.containerd().remove_pod(&sandbox.id).unwrap();
     }
+}
+
+/// A container that runs a shell script and finds a folder of the host at /data, as kubelet shows a volume.
+pub fn shell(folder: &Path, script: &str) -> ContainerOptions {
+    ContainerOptions::new("main", BUSYBOX)
+        .command(&["/bin/busybox", "sh", "-ec", script])
+        .mount(folder, "/data", Propagation::Private)
 }
 
 /// The DaemonSet of that name in `overlays/minikube`.

@@ -14,3 +14,4 @@ mod machine;
 mod rights;
 mod state;
 mod translation;
+mod volumes;
