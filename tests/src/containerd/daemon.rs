@@ -256,6 +256,9 @@ impl Drop for Containerd {
             let told = log.lines().filter(|line| !is_start_up(line));
             eprintln!("containerd said:");
             told.for_each(|line| eprintln!("{line}"));
+            let logs = self.log_dir();
+            let said = format!("cd {} && grep -r '' . || true", logs.display());
+            eprintln!("containers said:\n{}", self.host.sh(&said));
         }
     }
 }

@@ -8,6 +8,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod controller;
 mod last_words;
 mod life;
 mod machine;

@@ -33,6 +33,29 @@ impl Machine {
         found.unwrap_or_else(|| panic!("nothing is mounted at {target}: {table}"))
     }
 
+    /// Root, and nothing of what root may do.
+    #[track_caller]
+    pub fn assert_without_rights(&self, running: &Running) {
+        self.assert_rights(running, NONE);
+    }
+
+    #[track_caller]
+    fn assert_rights(&self, running: &Running, capabilities: &str) {
+        assert_eq!(self.right(running, "Uid"), "0\t0\t0\t0");
+        for set in ["CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb"] {
+            let of_set = self.right(running, set);
+            let expected = if matches!(set, "CapInh" | "CapAmb") {
+                NONE
+            } else {
+                capabilities
+            };
+            assert_eq!(of_set, expected, "{set}");
+        }
+        assert_eq!(self.right(running, "NoNewPrivs"), "1");
+        assert_eq!(self.right(running, "Seccomp"), "2");
+        self.assert_root_is_read_only(running);
+    }
+
     #[track_caller]
     fn assert_root_is_read_only(&self, running: &Running) {
         let root = self.mount(running, "/");
@@ -49,13 +72,7 @@ fn the_agent_has_no_rights_but_those_for_routes() {
         let machine = Machine::new();
         let workload = find(&render(overlay), "DaemonSet", "hawser-node").clone();
         let agent = machine.start(&workload, "hawser-node");
-        assert_eq!(machine.right(&agent, "Uid"), "0\t0\t0\t0");
-        for set in ["CapEff", "CapPrm", "CapBnd"] {
-            assert_eq!(machine.right(&agent, set), capabilities, "{overlay}: {set}");
-        }
-        assert_eq!(machine.right(&agent, "NoNewPrivs"), "1");
-        assert_eq!(machine.right(&agent, "Seccomp"), "2");
-        machine.assert_root_is_read_only(&agent);
+        machine.assert_rights(&agent, capabilities);
         let routes = machine.node.sh("nft list tables").contains("hawser_node");
         assert_eq!(routes, capabilities == NET_ADMIN, "{overlay}");
         machine.containerd().await_network();

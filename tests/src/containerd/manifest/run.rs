@@ -31,7 +31,8 @@ impl Containerd {
         self.run_container(sandbox, container.options(attempt))
     }
 
-    /// Waits until the container has started, in the eyes of its startup probe and then of its readiness probe.
+    /// Waits until the container has started, in the eyes of its startup probe, if it has one, and then of its
+    /// readiness probe.
     #[track_caller]
     pub fn await_started(
         &self,
@@ -39,8 +40,7 @@ impl Containerd {
         container: &ManifestContainer,
         running: &Container,
     ) {
-        for probe in [&container.startup, &container.readiness] {
-            let probe = probe.as_ref().expect("a probe to wait for");
+        for probe in container.startup.iter().chain(&container.readiness) {
             let patience = Duration::from_secs(probe.patience.unsigned_abs());
             let deadline = Instant::now() + patience;
             while !self.answers_well(sandbox, probe) {
