@@ -179,6 +179,17 @@ impl Machine {
         self.end(driver);
         let registry = self.node.list(format!("{KUBELET_DIR}/plugins_registry"));
         assert_eq!(registry, [""; 0], "kubelet does not look for it any more");
+        self.end_agent_for_good(agent);
+        self.node.sh(&format!(
+            "rm -r {POOL_DIR}/* {KUBELET_DIR}/plugins/{DRIVER} /var/lib/cni/networks/podnet /run/hawser
+             ip link delete cni0
+             nft delete table inet hawser_masquerade
+             nft delete table inet hawser_firewall"
+        ));
+    }
+
+    /// The agent's DaemonSet is deleted, and its pod with it.
+    pub fn end_agent_for_good(&self, agent: &Running) {
         eventually("the agent has seen its DaemonSet", || {
             let said = self.containerd().output_of(&agent.container);
             said.contains("belongs to the DaemonSet hawser-system/hawser-node")
@@ -188,11 +199,5 @@ impl Machine {
         for folder in [BIN_DIR, CONF_DIR] {
             assert_eq!(self.node.list(folder), [""; 0], "{folder}");
         }
-        self.node.sh(&format!(
-            "rm -r {POOL_DIR}/* {KUBELET_DIR}/plugins/{DRIVER}
-             ip link delete cni0
-             nft delete table inet hawser_masquerade
-             nft delete table inet hawser_firewall"
-        ));
     }
 }

@@ -220,7 +220,7 @@ fn own_folders(node: &Node) {
          mount -t overlay -o lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work overlay /etc
          rm -rf /etc/cni
          mount -t tmpfs -o mode=0755 tmpfs /opt
-         mkdir -p {BIN_DIR} {CONF_DIR}"
+         mkdir -p {BIN_DIR} {CONF_DIR} /var/lib/cni/networks"
     ));
 }
 

@@ -76,6 +76,8 @@ fn the_agent_has_no_rights_but_those_for_routes() {
         let routes = machine.node.sh("nft list tables").contains("hawser_node");
         assert_eq!(routes, capabilities == NET_ADMIN, "{overlay}");
         machine.containerd().await_network();
+        machine.end_agent_for_good(&agent);
+        assert_eq!(machine.node.sh("nft list tables"), "", "{overlay}");
     }
 }
 

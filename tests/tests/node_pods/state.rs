@@ -15,10 +15,18 @@ pub struct State {
 
 impl State {
     pub fn of(node: &Node, pool: &Path) -> Self {
-        let folders = [BIN_DIR, CONF_DIR, KUBELET_DIR, POOL_DIR].join(" ");
-        // A path may go while find looks at it.
+        let folders = [
+            BIN_DIR,
+            CONF_DIR,
+            KUBELET_DIR,
+            POOL_DIR,
+            "/var/lib/cni/networks",
+            "/run/hawser",
+        ];
+        let folders = folders.join(" ");
+        // Not each is there, and a path may go while find looks at it.
         let paths = node.sh(&format!(
-            "find {folders} -printf '%p %y %m\\n' 2>&1 || true"
+            "find {folders} -printf '%p %y %m\\n' 2>/dev/null || true"
         ));
         // Files in the machine's own /dev would be left by whoever mounts it, and lets files be mounted into it.
         let files = node.sh("find /dev -maxdepth 1 -type f");
