@@ -4,6 +4,9 @@ use clap::{Parser, Subcommand};
 use ipnetwork::IpNetwork;
 use std::path::PathBuf;
 
+/// Where kubelet mounts the file for last words unless a pod says otherwise.
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// Hawser's network on a node of a Kubernetes cluster: installs the plugins and their configuration, and keeps them there.
 ///
 /// When it is stopped everything stays as it is, so that pods come and go while it is restarted or upgraded. Only when its
@@ -83,7 +86,7 @@ pub struct Args {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "/dev/termination-log"
+        default_value = TERMINATION_LOG
     )]
     pub termination_log: PathBuf,
 }

@@ -44,7 +44,10 @@ use std::process::ExitCode;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refusal) => return refuse(&refusal),
+    };
     log::start();
     let last_words = args.termination_log.clone();
     match run(args) {
@@ -55,6 +58,18 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help is printed where it was asked for. What is wrong with a flag is told as every reason for an end is, and where it is
+/// told unless a flag says otherwise, because none has been understood.
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    // Nobody may be listening any more.
+    let _ = refusal.print();
+    if !refusal.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    last_words::leave(args::TERMINATION_LOG.as_ref(), &refusal.to_string());
+    ExitCode::from(2)
 }
 
 fn run(args: Args) -> Result<(), Error> {

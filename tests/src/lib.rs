@@ -23,6 +23,7 @@
 //! * [`Stub`]: a delegate that does what the test wants; [`Uplink`]: a world outside of the host.
 //! * [`Scene`]: the usual beginning, one pod on one host with one network.
 //! * [`containerd`], [`Podman`]: real runtimes; [`Init`]: what they leave running, ended; [`Image`]: something to run.
+//! * [`manifests`]: what `kubectl` makes of our manifests; [`pack`]: our image; [`api_server`]: what an agent asks.
 //! * [`csi`]: the same for storage drivers.
 //! * [`unlike_the_reference`]: a behaviour in which the reference differs on purpose.
 //!
@@ -34,6 +35,7 @@
     reason = "a test library says what is wrong by panicking"
 )]
 
+pub mod api_server;
 mod call;
 mod config;
 mod connection;
@@ -45,6 +47,8 @@ mod host;
 mod image;
 mod init;
 mod installed;
+pub mod manifests;
+mod packed;
 mod packets;
 mod place;
 mod plugins;
@@ -66,6 +70,7 @@ pub use host::{Host, SCRATCH};
 pub use image::Image;
 pub use init::Init;
 pub use installed::Installed;
+pub use packed::{IMAGE, pack, packed};
 pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;
@@ -75,4 +80,4 @@ pub use runtime::{Attachment, Network};
 pub use scene::Scene;
 pub use stub::Stub;
 pub use uplink::Uplink;
-pub use wait::{at_once, eventually};
+pub use wait::{at_once, eventually, within};

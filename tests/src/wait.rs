@@ -11,7 +11,7 @@ pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
 
 /// The same, with another patience.
 #[track_caller]
-pub(crate) fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub fn within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !holds() {
         assert!(Instant::now() < deadline, "not within {patience:?}: {what}");

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use testkit::Plugins;
 
 /// What the driver starts, and how each tells that it can start.
 const PROGRAMS: [(&str, &[&str]); 6] = [
@@ -23,23 +22,10 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
 /// The largest that what is not ours may be, in bytes, compressed.
 const SYSTEM_LIMIT: u64 = 16 << 20;
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned()
-}
-
 /// Packs an archive into a folder.
 fn pack(dir: &Path, name: &str) -> PathBuf {
     let archive = dir.join(name);
-    let output = Command::new(repository().join("scripts/image"))
-        .arg("--bin-dir")
-        .arg(Plugins::built_here().dir())
-        .arg(&archive)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    testkit::pack(&archive);
     archive
 }
 
@@ -77,7 +63,7 @@ impl Image {
         let descriptor = &index["manifests"][0];
         assert_eq!(
             descriptor["annotations"]["io.containerd.image.name"],
-            concat!("docker.io/hawser/hawser:", env!("CARGO_PKG_VERSION"))
+            testkit::IMAGE
         );
         image.manifest = json(&image.blob(descriptor));
         image.config = json(&image.blob(&image.manifest["config"]));
@@ -222,7 +208,8 @@ fn what_is_needed_is_in_it_and_nothing_to_break_in_with() {
 
 #[test]
 fn a_dockerfile_packs_the_same() {
-    let dockerfile = fs::read_to_string(repository().join("Dockerfile")).unwrap();
+    let dockerfile =
+        fs::read_to_string(testkit::manifests::repository().join("Dockerfile")).unwrap();
     for (program, _) in PROGRAMS {
         assert!(dockerfile.contains(program), "{program}");
     }

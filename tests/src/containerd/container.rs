@@ -211,6 +211,20 @@ impl Containerd {
         answer.map(|answer| answer.status.unwrap_or_default())
     }
 
+    /// The container's process, by its id among the [processes of the host](Self::inside).
+    pub fn pid(&self, container: &Container) -> u64 {
+        let answer = self.cri().container_status(ContainerStatusRequest {
+            container_id: container.id.clone(),
+            verbose: true,
+        });
+        let mut answer = answer.expect("the container's status");
+        let info = answer.info.remove("info").unwrap_or_default();
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap_or_default();
+        info["pid"]
+            .as_u64()
+            .expect("a container that runs has a process")
+    }
+
     /// Waits until the container has ended by itself, and returns its exit code.
     pub fn exit_code(&self, container: &Container) -> i32 {
         let mut code = 0;

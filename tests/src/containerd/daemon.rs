@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Containerd {
     host: Place,
     dir: PathBuf,
+    conf_dir: PathBuf,
     cri: Cri,
     process: Option<Process>,
     init: Option<Init>,
@@ -36,23 +37,42 @@ pub struct Containerd {
 impl Containerd {
     /// Starts it on a host, with these plugins and this configuration list.
     pub fn start(host: &Host, plugins: &Plugins, conflist: &str) -> Self {
-        let dir = host.scratch("containerd");
-        let mut containerd = Self {
-            host: host.place().clone(),
-            cri: Cri::on(host, dir.join("socket")),
-            dir,
-            process: None,
-            init: Some(Init::of(host)),
-        };
-        let config = containerd.dir.join("config.toml");
-        host.write(config, &configuration(&containerd.dir, plugins.dir()));
+        let conf_dir = host.scratch("containerd/net.d");
+        let mut containerd = Self::prepared(host, plugins.dir(), conf_dir);
         containerd.write_conflist(conflist);
         containerd.launch();
         containerd.await_conflist(conflist);
-        let archive = containerd.dir.join("busybox.tar");
-        Image::busybox(BUSYBOX).write(host, &archive);
-        containerd.import(&archive);
+        containerd.import_busybox(host);
         containerd
+    }
+
+    /// Starts it on a host that has no network for pods yet: somebody will put plugins into `bin_dir`, and a configuration
+    /// into `conf_dir`. Pods in the host's network run before that.
+    pub fn without_network(host: &Host, bin_dir: &Path, conf_dir: &Path) -> Self {
+        let mut containerd = Self::prepared(host, bin_dir, conf_dir.to_owned());
+        containerd.launch();
+        containerd.import_busybox(host);
+        containerd
+    }
+
+    fn prepared(host: &Host, bin_dir: &Path, conf_dir: PathBuf) -> Self {
+        let dir = host.scratch("containerd");
+        let config = configuration(&dir, bin_dir, &conf_dir);
+        host.write(dir.join("config.toml"), &config);
+        Self {
+            host: host.place().clone(),
+            cri: Cri::on(host, dir.join("socket")),
+            dir,
+            conf_dir,
+            process: None,
+            init: Some(Init::of(host)),
+        }
+    }
+
+    fn import_busybox(&self, host: &Host) {
+        let archive = self.dir.join("busybox.tar");
+        Image::busybox(BUSYBOX).write(host, &archive);
+        self.import(&archive);
     }
 
     /// Its host.
@@ -72,7 +92,7 @@ impl Containerd {
 
     /// Where it looks for configurations of networks, `/etc/cni/net.d` elsewhere.
     pub fn conf_dir(&self) -> PathBuf {
-        self.dir.join("net.d")
+        self.conf_dir.clone()
     }
 
     /// Where the logs of containers are, in a folder for each pod.
@@ -86,6 +106,26 @@ impl Containerd {
         self.await_conflist(conflist);
     }
 
+    /// Waits until it has a network for pods.
+    pub fn await_network(&self) {
+        within(PATIENCE, "there is a network for pods", || {
+            let status = self.cri.status(StatusRequest { verbose: false });
+            let conditions = status.ok().and_then(|answer| answer.status);
+            let mut conditions = conditions.into_iter().flat_map(|status| status.conditions);
+            conditions.any(|it| it.r#type == "NetworkReady" && it.status)
+        });
+    }
+
+    /// Whether the interface knows an image of this name, so that kubelet would not pull it.
+    pub fn has_image(&self, name: &str) -> bool {
+        let request = ImageStatusRequest {
+            image: Some(image(name)),
+            verbose: false,
+        };
+        let status = self.cri.image_status(request);
+        status.is_ok_and(|status| status.image.is_some())
+    }
+
     /// Loads the images of an archive, OCI or Docker's, and returns their names.
     pub fn import(&self, archive: &Path) -> Vec<String> {
         let said = self.ctr(&format!("images import {}", archive.display()));
@@ -97,14 +137,8 @@ impl Containerd {
         assert!(!names.is_empty(), "no image: {said}");
         for name in &names {
             // The interface hears of images by events.
-            let image = Some(image(name));
-            let request = ImageStatusRequest {
-                image,
-                verbose: false,
-            };
             within(PATIENCE, &format!("{name} is known"), || {
-                let status = self.cri.image_status(request.clone());
-                status.is_ok_and(|status| status.image.is_some())
+                self.has_image(name)
             });
         }
         names
@@ -222,6 +256,9 @@ impl Drop for Containerd {
             let told = log.lines().filter(|line| !is_start_up(line));
             eprintln!("containerd said:");
             told.for_each(|line| eprintln!("{line}"));
+            let logs = self.log_dir();
+            let said = format!("cd {} && grep -r '' . || true", logs.display());
+            eprintln!("containers said:\n{}", self.host.sh(&said));
         }
     }
 }
@@ -242,8 +279,8 @@ pub(super) fn image(name: &str) -> ImageSpec {
 }
 
 /// config.toml. Plugins of containerd that need something of the machine are left out.
-fn configuration(dir: &Path, plugins: &Path) -> String {
-    let (dir, plugins) = (dir.display(), plugins.display());
+fn configuration(dir: &Path, bin_dir: &Path, conf_dir: &Path) -> String {
+    let (dir, bin_dir, conf_dir) = (dir.display(), bin_dir.display(), conf_dir.display());
     format!(
         r#"version = 2
 root = "{dir}/root"
@@ -266,8 +303,8 @@ restrict_oom_score_adj = true
 sandbox_image = "{BUSYBOX}"
 
 [plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{plugins}"
-conf_dir = "{dir}/net.d"
+bin_dir = "{bin_dir}"
+conf_dir = "{conf_dir}"
 "#
     )
 }

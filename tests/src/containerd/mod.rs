@@ -20,11 +20,13 @@
 //! * [`Containerd`]: the daemon, started, stopped, killed, rebooted, and images for it; [`Image`](crate::Image) makes some.
 //! * [`PodOptions`], [`Sandbox`]: a pod, and its network namespace as a [`Place`](crate::Place).
 //! * [`ContainerOptions`], [`Container`]: a process in it, as a manifest describes it.
+//! * [`manifest`]: a pod as a manifest of the cluster describes it.
 //! * [`cri`] and [`Cri`]: every message and the calls themselves, for what has no word of its own.
 
 mod client;
 mod container;
 mod daemon;
+pub mod manifest;
 mod pod;
 
 pub use client::Cri;

@@ -82,9 +82,10 @@ impl PodOptions {
         self
     }
 
-    /// Leaves the pod in the host's network (`hostNetwork`).
+    /// Leaves the pod in the host's network (`hostNetwork`), under the host's name.
     #[must_use]
     pub fn host_network(mut self) -> Self {
+        self.config.hostname.clear();
         if let Some(namespaces) = &mut self.context().namespace_options {
             namespaces.network = NamespaceMode::Node.into();
         }
@@ -131,7 +132,11 @@ impl Containerd {
     /// Starts a pod: its network and its sandbox.
     pub fn run_pod(&self, options: PodOptions) -> Result<Sandbox, Status> {
         let mut config = options.config;
-        let logs = self.log_dir().join(&config.hostname);
+        let name = config
+            .metadata
+            .as_ref()
+            .map(|metadata| metadata.name.as_str());
+        let logs = self.log_dir().join(name.unwrap_or_default());
         config.log_directory = logs.display().to_string();
         let made = self.cri().run_pod_sandbox(RunPodSandboxRequest {
             config: Some(config.clone()),

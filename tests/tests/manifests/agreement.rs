@@ -196,6 +196,29 @@ fn the_agent_has_the_two_folders_and_nothing_else_of_the_host() {
 }
 
 #[test]
+fn last_words_are_read_where_they_are_left_and_leave_nothing_on_the_node() {
+    for name in OVERLAYS {
+        for workload in workloads(&render(name)) {
+            for container in list(workload, "/spec/template/spec/containers") {
+                if !text(container, "/image").starts_with("hawser/") {
+                    continue;
+                }
+                let mut env = list(container, "/env").iter();
+                let told = env.find(|it| it["name"] == "HAWSER_TERMINATION_LOG");
+                let left = told.map_or("/dev/termination-log", |it| text(it, "/value"));
+                let read = text(container, "/terminationMessagePath");
+                assert_eq!(read, left, "{name}: {}", id(workload));
+                // The runtime makes a file to mount at, which stays in a folder of the node.
+                for mount in list(container, "/volumeMounts") {
+                    let folder = format!("{}/", text(mount, "/mountPath"));
+                    assert!(!read.starts_with(&folder), "{name}: {}", id(workload));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn probes_ask_where_the_program_answers() {
     for name in OVERLAYS {
         for workload in workloads(&render(name)) {

@@ -1,12 +1,12 @@
 //! A running `hawser-node` on a host, with folders of its own.
 
-use crate::server::Server;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
+use testkit::api_server::Server;
 use testkit::{Host, Plugins};
 
 pub const BIN: &str = "/run/testkit/bin";

@@ -4,11 +4,10 @@
 
 mod agent;
 mod routes;
-mod server;
 
 use agent::{Agent, BIN, CONF, CONFLIST, foreign, log, remove};
 use serde_json::{Value, json};
-use server::{ACCOUNT, Server, node};
+use testkit::api_server::{ACCOUNT, Server, node};
 use testkit::{Host, eventually};
 
 const DAEMONSET: &str = "/apis/apps/v1/namespaces/hawser-system/daemonsets/hawser-node";

@@ -2,9 +2,9 @@
 
 use crate::DAEMONSET;
 use crate::agent::{Agent, log, remove};
-use crate::server::{Server, node};
 use serde_json::json;
 use std::net::IpAddr;
+use testkit::api_server::{Server, node};
 use testkit::{Scene, Uplink, dual_stack, eventually};
 
 /// Where the pods of the other node are.

@@ -1,5 +1,6 @@
-//! An API server: what a test says is there, over TLS, with a certificate authority of its own.
+//! An API server: what a test says is there, over TLS, with a certificate authority of its own, and a service account for it.
 
+use crate::host::Host;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -7,15 +8,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use testkit::Host;
 
 /// Where kubelet puts a service account; /var/run is /run.
 pub const ACCOUNT: &str = "/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN: &str = "a-token-that-nobody-may-see";
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     token: String,
     answers: BTreeMap<String, (u16, Value)>,
@@ -24,35 +24,28 @@ struct State {
     asked: Vec<String>,
 }
 
+/// A server that runs as long as the test does.
+#[derive(Debug)]
 pub struct Server {
-    state: Arc<(Mutex<State>, Condvar)>,
+    state: Arc<Shared>,
     port: u16,
+}
+
+type Shared = (Mutex<State>, Condvar);
+
+/// A thread that panics fails its test; the others' state is still good.
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
     /// Starts on a host, and gives it a service account.
     pub fn start(host: &Host) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        let provider = rustls::crypto::ring::default_provider();
-        let config = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
-            .unwrap();
-        let config = Arc::new(config);
-
-        let listener = host.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let state: Arc<(Mutex<State>, Condvar)> = Arc::default();
+        let (config, authority) = secured();
+        let listener = host.run(|| TcpListener::bind("127.0.0.1:0"));
+        let listener = listener.expect("listen on the host");
+        let port = listener.local_addr().expect("an address").port();
+        let state: Arc<Shared> = Arc::default();
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -61,36 +54,37 @@ impl Server {
                 thread::spawn(move || serve(stream, config, &shared));
             }
         });
-        host.write(format!("{ACCOUNT}/ca.crt"), &authority.pem());
+        host.write(format!("{ACCOUNT}/ca.crt"), &authority);
         let server = Self { state, port };
         server.change_token(host, TOKEN);
         server
     }
 
+    /// Where it listens, on the host's 127.0.0.1.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// From now on this token alone is good.
     pub fn change_token(&self, host: &Host, token: &str) {
-        self.state.0.lock().unwrap().token = token.to_owned();
+        lock(&self.state).token = token.to_owned();
         host.write(format!("{ACCOUNT}/token"), token);
     }
 
     /// From now on no token is good.
     pub fn forget_account(&self) {
-        self.state.0.lock().unwrap().token.clear();
+        lock(&self.state).token.clear();
     }
 
     /// What there is at a path.
     pub fn answer(&self, path: &str, status: u16, body: Value) {
-        let mut state = self.state.0.lock().unwrap();
+        let mut state = lock(&self.state);
         state.answers.insert(path.to_owned(), (status, body));
     }
 
     /// Nodes, as a list and each by its name.
     pub fn nodes(&self, nodes: &[Value]) {
-        let version = self.state.0.lock().unwrap().events.len();
+        let version = lock(&self.state).events.len();
         let metadata = json!({"resourceVersion": version.to_string()});
         self.answer(
             "/api/v1/nodes",
@@ -98,14 +92,16 @@ impl Server {
             json!({"metadata": metadata, "items": nodes}),
         );
         for node in nodes {
-            let name = node["metadata"]["name"].as_str().unwrap();
+            let name = node["metadata"]["name"]
+                .as_str()
+                .expect("a node has a name");
             self.answer(&format!("/api/v1/nodes/{name}"), 200, node.clone());
         }
     }
 
     /// A change of a node, told to whoever watches.
     pub fn event(&self, kind: &str, mut object: Value) {
-        let mut state = self.state.0.lock().unwrap();
+        let mut state = lock(&self.state);
         let version = state.events.len() + 1;
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         state.events.push(json!({"type": kind, "object": object}));
@@ -114,16 +110,40 @@ impl Server {
 
     /// Ends the answers to whoever watches, as a server does after some time.
     pub fn end_watches(&self) {
-        self.state.0.lock().unwrap().events.push(Value::Null);
+        lock(&self.state).events.push(Value::Null);
         self.state.1.notify_all();
     }
 
     /// What was asked for, in order.
     pub fn asked(&self) -> Vec<String> {
-        self.state.0.lock().unwrap().asked.clone()
+        lock(&self.state).asked.clone()
     }
 }
 
+/// What a server needs for TLS, and the certificate of the authority that vouches for it.
+fn secured() -> (Arc<ServerConfig>, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, key_pair()).expect("an authority");
+    let key = key_pair();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]);
+    let params = params.expect("a name for a certificate");
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = rustls::crypto::ring::default_provider();
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key);
+    (Arc::new(config.expect("a key")), authority.pem())
+}
+
+fn key_pair() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+/// A Node with pod CIDRs and InternalIPs.
 pub fn node(name: &str, cidrs: &[&str], addresses: &[&str]) -> Value {
     let addresses: Vec<_> = addresses
         .iter()
@@ -135,11 +155,7 @@ pub fn node(name: &str, cidrs: &[&str], addresses: &[&str]) -> Value {
     })
 }
 
-fn serve(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    shared: &(Mutex<State>, Condvar),
-) -> io::Result<()> {
+fn serve(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) -> io::Result<()> {
     let session = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(session, stream);
     let mut head = Vec::new();
@@ -151,7 +167,7 @@ fn serve(
     let head = String::from_utf8_lossy(&head).into_owned();
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let mut state = shared.0.lock().unwrap();
+    let mut state = lock(shared);
     state.asked.push(target.clone());
     let wanted = format!("bearer {}\r", state.token);
     let authorized = !state.token.is_empty()
@@ -190,7 +206,7 @@ fn serve(
 fn tell(
     stream: &mut StreamOwned<ServerConnection, TcpStream>,
     query: &str,
-    shared: &(Mutex<State>, Condvar),
+    shared: &Shared,
 ) -> io::Result<()> {
     let version = query
         .split('&')
@@ -202,9 +218,9 @@ fn tell(
         .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")?;
     stream.flush()?;
     loop {
-        let mut state = shared.0.lock().unwrap();
+        let mut state = lock(shared);
         while state.events.len() <= next {
-            state = shared.1.wait(state).unwrap();
+            state = shared.1.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let event = state.events[next].clone();
         next += 1;
