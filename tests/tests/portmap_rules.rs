@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::{
     Attachment, Dump, Host, Network, Pod, at_once, chained, dual_stack, eventually, merged,
     reference_under_test, unlike_the_reference,
@@ -224,6 +225,36 @@ fn gc_removes_what_is_not_listed_and_nothing_else() {
         before.assert_same(&Dump::of(&host));
         network.check(&kept).silent();
         network.status().silent();
+    });
+}
+
+#[test]
+fn gc_leaves_alone_what_is_being_added() {
+    unlike_the_reference(NEITHER, || {
+        let host = Host::new();
+        let keys = json!({"cniVersion": "1.1.0", "capabilities": {"portMappings": true}, "conditionsV4": ["-i", "uplink"]});
+        let network = Network::new(&host, chained("portmap", keys));
+        let named = |port: u16| {
+            let attachment = Attachment::new(&format!("p{port}"), "eth0", "/run/netns/p");
+            attachment.offering(json!({"portMappings": [tcp(port)]}))
+        };
+        let every: Vec<_> = (9000..9030).map(named).collect();
+        let valid: Vec<_> = every.iter().collect();
+        // One collects for as long as the other adds.
+        let adding = AtomicBool::new(true);
+        at_once(&[true, false], |adds| {
+            if !adds {
+                while adding.load(Ordering::Relaxed) {
+                    network.gc(&valid).silent();
+                }
+                return;
+            }
+            let outcomes: Vec<_> = every.iter().map(|one| network.add(one)).collect();
+            adding.store(false, Ordering::Relaxed);
+            outcomes.iter().for_each(|outcome| drop(outcome.ok()));
+        });
+        let ruleset = host.sh("nft list ruleset");
+        assert_eq!(ruleset.matches("chain if_").count(), every.len());
     });
 }
 

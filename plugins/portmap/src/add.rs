@@ -7,7 +7,7 @@ use crate::conf::Settings;
 use crate::error::Error;
 use crate::plan::{self, Plan};
 use crate::undo::{Made, Record};
-use crate::{conditional, filter, flows, localnet};
+use crate::{filter, flows, localnet};
 use cni::AddResult;
 use cni_plugin::Request;
 use kernel::{Termination, Undo};
@@ -46,7 +46,6 @@ fn lead(plan: &Plan, stop: &Termination, undo: &mut Record) -> Result<(), Error>
     filter::leave_earlier(plan)?;
     filter::refuse_taken(plan)?;
     undo.record(Made(plan.clone()));
-    conditional::ensure(plan)?;
     filter::join(plan)?;
     // Somebody may have joined between the look and this.
     filter::refuse_taken(plan)?;

@@ -10,8 +10,9 @@ use membership::{Place, or_none};
 
 /// Adds the pod. Elements that are its own already are replaced, another pod's are not.
 pub fn join(plan: &Plan) -> Result<(), Error> {
-    membership::join(
+    membership::join_with(
         &plan.members(),
+        |batch| conditional::add(plan, batch),
         |nft| ensure(nft, plan),
         |set, present| refuse(plan, set, present),
     )
@@ -77,15 +78,19 @@ pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
 }
 
 /// Removes what an attachment has. What is `known` of its places spares listing all maps.
+///
+/// Its own chains go last, when nothing leads to them; they are looked for even where there is no element, because whoever
+/// removed those may have been killed before this.
 pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error> {
     let holder = crate::plan::holder(label);
-    let Some(count) = or_none(nft.element(HOLDERS, &holder))?
-        .flatten()
-        .as_ref()
-        .and_then(count)
-    else {
-        return Ok(());
-    };
+    let present = or_none(nft.element(HOLDERS, &holder))?.flatten();
+    if let Some(count) = present.as_ref().and_then(count) {
+        leave_elements(nft, label, known, count)?;
+    }
+    conditional::remove(nft, &conditional_prefix(label))
+}
+
+fn leave_elements(nft: &mut Socket, label: &str, known: &[Place], count: u16) -> Result<(), Error> {
     let mut found = 0;
     for (set, key) in known {
         let element = or_none(nft.element(*set, key))?.flatten();
@@ -98,17 +103,14 @@ pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error
     } else {
         membership::leave(nft, &SETS, belongs, known)?;
     }
-    conditional::remove(nft, &conditional_prefix(label))
+    Ok(())
 }
 
 /// Removes what a plan made, as far as it was made.
 pub fn leave_plan(plan: &Plan) -> Result<(), Error> {
     let members = plan.members().into_iter();
     let known: Vec<_> = members.map(|(set, element)| (set, element.key)).collect();
-    let mut nft = Socket::open()?;
-    leave(&mut nft, &plan.label, &known)?;
-    // They come before the elements.
-    conditional::remove(&mut nft, &conditional_prefix(&plan.label))
+    leave(&mut Socket::open()?, &plan.label, &known)
 }
 
 /// How many elements an attachment has, its own counted.
