@@ -80,7 +80,12 @@ fn what_comes_back_within_the_tick_stays() {
             batch.add_new_element(PODS, &again);
         })
         .expect("commit");
-        std::thread::sleep(Duration::from_millis(30));
+        // When one that was told later has gone, the first one's time is over.
+        commit(&mut socket, |batch| {
+            batch.expire_element(PODS, &pod(8));
+        })
+        .expect("commit");
+        await_gone(&mut socket, PODS, &pod(8));
         assert_eq!(
             socket.element(PODS, &again.key).expect("element"),
             Some(again)

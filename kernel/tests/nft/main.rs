@@ -8,11 +8,14 @@
 
 mod built;
 mod expiring;
+mod flows;
 mod leftovers;
 mod listings;
 #[path = "../namespace/mod.rs"]
 mod namespace;
+mod packets;
 mod transactions;
+mod translating;
 mod xtables;
 
 use kernel::net::nft::{
