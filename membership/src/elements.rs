@@ -24,11 +24,11 @@ pub fn join<E: From<nft::Error>>(
     join_with(members, |_| {}, ensure, taken)
 }
 
-/// The same for elements that lead to chains of their own, which `chains` adds in the same transaction: nobody ever sees
-/// the ones without the others.
+/// The same together with what `beside` adds to the transaction in front of the elements, such as chains that they lead
+/// to: nobody ever sees the ones without the others.
 pub fn join_with<E: From<nft::Error>>(
     members: &[Member],
-    chains: impl Fn(&mut Batch),
+    beside: impl Fn(&mut Batch),
     mut ensure: impl FnMut(&mut Socket) -> Result<(), E>,
     mut taken: impl FnMut(&Set<'static>, &Element) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -40,7 +40,7 @@ pub fn join_with<E: From<nft::Error>>(
     for _ in 0..ATTEMPTS {
         let occupied = outcome.as_ref().is_err_and(nft::Error::already_exists);
         let mut batch = Batch::new();
-        chains(&mut batch);
+        beside(&mut batch);
         for (set, element) in members {
             let present = occupied.then(|| nft.element(*set, &element.key));
             if let Some(present) = present.transpose()?.flatten() {

@@ -19,6 +19,8 @@ const CHANGING: [&str; 3] = ["BATCH_BEGIN", "CT_DELETE", "write("];
 const PATIENCE: Duration = Duration::from_millis(900);
 /// The victim's address, and that of the pod that comes after it.
 const ADDRESSES: [&str; 2] = ["10.1.0.7", "10.1.0.8"];
+/// What belongs to the node and stays.
+const SHARED: [&str; 3] = ["localnet", "addresses4", "addresses6"];
 const LOCALNET: &str = "net/ipv4/conf/cni0/route_localnet";
 
 /// Which verb is killed.
@@ -102,7 +104,10 @@ impl World {
             let held = ["set", "map"]
                 .map(|kind| &object[kind])
                 .into_iter()
-                .find(|set| set["elem"].is_array() && set["name"] != "localnet");
+                .find(|set| {
+                    let shared = SHARED.iter().any(|name| set["name"] == *name);
+                    set["elem"].is_array() && !shared
+                });
             let chain = object["chain"]["name"].as_str();
             let own = chain.filter(|name| name.starts_with("if_"));
             held.map(Value::to_string).or(own.map(str::to_owned))

@@ -40,7 +40,11 @@ fn prepared(patch: Value) -> (Host, Network) {
     let host = Host::new();
     let network = Network::new(&host, chain(patch));
     let pod = host.pod("first");
-    let attachment = offering(&pod, &json!([tcp(1)]));
+    // What is shared of an address of the node is there as well.
+    let attachment = offering(
+        &pod,
+        &json!([tcp(1), {"hostPort": 2, "containerPort": 2, "hostIP": "192.0.2.1"}]),
+    );
     network.add(&attachment).ok();
     network.del(&attachment).silent();
     pod.remove();
@@ -133,6 +137,30 @@ fn of_many_that_want_one_port_one_gets_it() {
                 1,
                 "{outcomes:?}"
             );
+        },
+    );
+}
+
+#[test]
+fn a_port_of_all_addresses_and_one_of_a_new_address_do_not_come_together() {
+    unlike_the_reference(
+        "whoever maps a port first has it, and nobody is told",
+        || {
+            let host = Host::new();
+            let keys = json!({"cniVersion": "1.1.0", "capabilities": {"portMappings": true}});
+            let network = Network::new(&host, chained("portmap", keys));
+            let add = |(name, port, ip): &(&str, u16, String)| {
+                let mapping = json!([{"hostPort": port, "containerPort": 80, "hostIP": ip}]);
+                let pod = Attachment::new(&format!("{name}{port}"), "eth0", "/run/netns/p");
+                network
+                    .add(&pod.offering(json!({"portMappings": mapping})))
+                    .succeeded()
+            };
+            for port in 9000..9020 {
+                let address = format!("192.0.2.{}", port - 8990);
+                let got = at_once(&[("one", port, address), ("all", port, String::new())], add);
+                assert!(got != [true, true], "both have port {port}");
+            }
         },
     );
 }

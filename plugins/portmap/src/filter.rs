@@ -2,7 +2,7 @@
 
 use crate::conditional;
 use crate::error::Error;
-use crate::plan::{Plan, Way, conditional_prefix, described};
+use crate::plan::{Plan, conditional_prefix, described};
 use crate::table::{self, HOLDERS, Maps, SETS};
 use kernel::net::nft::Data;
 use kernel::net::nft::{Element, Key, Set, Socket, Value};
@@ -12,7 +12,12 @@ use membership::{Place, or_none};
 pub fn join(plan: &Plan) -> Result<(), Error> {
     membership::join_with(
         &plan.members(),
-        |batch| conditional::add(plan, batch),
+        |batch| {
+            for (set, address) in plan.addresses() {
+                batch.add_element(set, &address);
+            }
+            conditional::add(plan, batch);
+        },
         |nft| ensure(nft, plan),
         |set, present| refuse(plan, set, present),
     )
@@ -46,35 +51,39 @@ pub fn leave_earlier(plan: &Plan) -> Result<(), Error> {
     leave(&mut Socket::open()?, &plan.label, &[])
 }
 
-/// Refuses a port that leads to another pod on some of the node's addresses: under one of the four kinds of maps the same
-/// packets can be meant.
+/// Refuses a port that leads to another pod on some of the node's addresses. Who joins at the same moment is seen by one
+/// of the two, because both look again afterwards.
 pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
     let mut nft = Socket::open()?;
-    for way in &plan.ways {
-        for (set, key) in way.rivals() {
-            if let Some(present) = or_none(nft.element(set, &key))?.flatten()
-                && !present.expires
-            {
+    for maps in [table::V4, table::V6] {
+        let its: Vec<_> = plan
+            .ways
+            .iter()
+            .filter(|way| Maps::of(way.pod) == maps)
+            .collect();
+        let addresses = if its.iter().any(|way| way.host_ip.is_none()) {
+            addresses(&mut nft, maps)?
+        } else {
+            Vec::new()
+        };
+        for (set, key) in its.iter().flat_map(|way| way.rivals(&addresses)) {
+            let present = or_none(nft.element(set, &key))?.flatten();
+            if let Some(present) = present.filter(|present| !present.expires) {
                 refuse(plan, &set, &present)?;
             }
         }
     }
-    for maps in [table::V4, table::V6] {
-        let everywhere = |way: &&Way| way.host_ip.is_none() && Maps::of(way.pod).at == maps.at;
-        let ways: Vec<_> = plan.ways.iter().filter(everywhere).collect();
-        if ways.is_empty() {
-            continue;
-        }
-        // Ports of single addresses are few.
-        for set in [maps.at, maps.at_if] {
-            for present in or_none(nft.elements(set))?.unwrap_or_default() {
-                if !present.expires && ways.iter().any(|way| way.meets(&present)) {
-                    refuse(plan, &set, &present)?;
-                }
-            }
-        }
-    }
     Ok(())
+}
+
+/// The addresses of the node that have ports of their own. To ask for a port of each costs the same however many ports
+/// they have; to list the ports would not.
+fn addresses(nft: &mut Socket, maps: Maps) -> Result<Vec<Value>, Error> {
+    let elements = or_none(nft.elements(maps.addresses))?.unwrap_or_default();
+    Ok(elements
+        .into_iter()
+        .flat_map(|element| element.key.0)
+        .collect())
 }
 
 /// Removes what an attachment has. What is `known` of its places spares listing all maps.

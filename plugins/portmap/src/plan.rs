@@ -84,6 +84,15 @@ impl Plan {
         members
     }
 
+    /// The addresses of the node of which single ports lead to the pod, as what all pods share.
+    pub fn addresses(&self) -> Vec<Member> {
+        let single = self.ways.iter().filter_map(|way| way.host_ip);
+        let element = |ip| Element::new(ip).comment("some of its ports lead to pods");
+        single
+            .map(|ip| (Maps::of(ip).addresses, element(ip)))
+            .collect()
+    }
+
     /// The subnets for which somebody decides whose source a pod sees.
     pub fn subnets(&self) -> Vec<IpNetwork> {
         match self.hidden {
@@ -139,34 +148,30 @@ impl Way {
     }
 
     fn key(&self) -> Key {
+        self.key_at(self.host_ip.map(Value::from))
+    }
+
+    fn key_at(&self, address: Option<Value>) -> Key {
         let port = [
             Value::Proto(self.protocol.number()),
             Value::Service(self.host_port),
         ];
-        let address = self.host_ip.map(Value::from);
         Key(address.into_iter().chain(port).collect())
     }
 
-    /// The places under which another pod could have the same port.
-    pub fn rivals(&self) -> Vec<Place> {
+    /// The places under which another pod could have the same port, when these `addresses` of the node have ports of their
+    /// own: under one of the four kinds of maps the same packets can be meant.
+    pub fn rivals(&self, addresses: &[Value]) -> Vec<Place> {
         let maps = Maps::of(self.pod);
-        let mut every = self.clone();
-        every.host_ip = None;
-        let mut rivals = vec![(maps.any, every.key()), (maps.any_if, every.key())];
-        if self.host_ip.is_some() {
-            rivals.extend([(maps.at, self.key()), (maps.at_if, self.key())]);
-        }
-        rivals
-    }
-
-    /// Whether an element of the maps by address is about the same port.
-    pub fn meets(&self, element: &Element) -> bool {
-        let Key(parts) = &element.key;
-        let port = [
-            Value::Proto(self.protocol.number()),
-            Value::Service(self.host_port),
-        ];
-        self.host_ip.is_none() && parts.ends_with(&port)
+        let own = self.host_ip.map(Value::from);
+        let single = own.as_ref().map_or(addresses, std::slice::from_ref);
+        let single = single.iter().flat_map(|address| {
+            let key = self.key_at(Some(address.clone()));
+            [(maps.at, key.clone()), (maps.at_if, key)]
+        });
+        let every = self.key_at(None);
+        let every = [(maps.any, every.clone()), (maps.any_if, every)];
+        every.into_iter().chain(single).collect()
     }
 }
 
