@@ -61,6 +61,11 @@ impl Moment {
         format!("inject={}:signal=KILL:when={}", self.call, self.number)
     }
 
+    /// What strace is told to let the call fail with this error.
+    pub fn failure(&self, errno: &str) -> String {
+        format!("inject={}:error={errno}:when={}", self.call, self.number)
+    }
+
     /// Asserts that most of the moments came again. How often a call is made differs a little from run to run, and a
     /// host's very first ADD makes more than the next, so some do not.
     #[track_caller]

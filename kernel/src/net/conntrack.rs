@@ -33,6 +33,7 @@ const IP_V6_SRC: u16 = 3;
 const IP_V4_DST: u16 = 2;
 const IP_V6_DST: u16 = 4;
 const PROTO_NUMBER: u16 = 1;
+const PROTO_SRC_PORT: u16 = 2;
 const PROTO_DST_PORT: u16 = 3;
 const UDP: u8 = 17;
 
@@ -57,6 +58,8 @@ pub struct Flow {
     pub port: u16,
     /// Who answers: another one than its destination where that was translated.
     pub answerer: IpAddr,
+    /// From which port.
+    pub answering_port: u16,
     family: u8,
     tuple: Vec<u8>,
     zone: Option<Vec<u8>>,
@@ -151,23 +154,23 @@ impl Flow {
     /// Reads the body of a conntrack message about a UDP flow.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut original = None;
-        let mut answerer = None;
+        let mut reply = None;
         let mut zone = None;
         for (kind, value) in attributes(body.get(HEADER..)?) {
             match kind & KIND {
                 TUPLE_ORIG => original = Some(value),
-                TUPLE_REPLY => answerer = address(value, [IP_V4_SRC, IP_V6_SRC]),
+                TUPLE_REPLY => reply = Some(value),
                 ZONE => zone = Some(value.to_vec()),
                 _ => {}
             }
         }
-        let tuple = original?;
-        let (protocol, port) = port(tuple)?;
-        (protocol == UDP).then_some(())?;
+        let (tuple, reply) = (original?, reply?);
+        (protocol(tuple)? == UDP).then_some(())?;
         Some(Self {
             destination: address(tuple, [IP_V4_DST, IP_V6_DST])?,
-            port,
-            answerer: answerer?,
+            port: port(tuple, PROTO_DST_PORT)?,
+            answerer: address(reply, [IP_V4_SRC, IP_V6_SRC])?,
+            answering_port: port(reply, PROTO_SRC_PORT)?,
             family: *body.first()?,
             tuple: tuple.to_vec(),
             zone,
@@ -186,12 +189,16 @@ fn address(tuple: &[u8], kinds: [u16; 2]) -> Option<IpAddr> {
         .find_map(|(kind, value)| kinds.contains(&(kind & KIND)).then(|| ip(value))?)
 }
 
-/// Protocol and destination port.
-fn port(tuple: &[u8]) -> Option<(u8, u16)> {
-    let proto = inside(tuple, TUPLE_PROTO)?;
-    let number = *inside(proto, PROTO_NUMBER)?.first()?;
-    let port = inside(proto, PROTO_DST_PORT)?;
-    Some((number, u16::from_be_bytes(port.try_into().ok()?)))
+fn protocol(tuple: &[u8]) -> Option<u8> {
+    inside(inside(tuple, TUPLE_PROTO)?, PROTO_NUMBER)?
+        .first()
+        .copied()
+}
+
+/// The port under this kind.
+fn port(tuple: &[u8], kind: u16) -> Option<u16> {
+    let port = inside(inside(tuple, TUPLE_PROTO)?, kind)?;
+    Some(u16::from_be_bytes(port.try_into().ok()?))
 }
 
 /// A request for the UDP flows to one port. The filter spares copying all others out of the kernel, from 5.8 on.
@@ -247,7 +254,8 @@ mod tests {
     fn what_is_asked_for_can_be_read_again() {
         let body = wanted(false, 5353);
         let tuple = inside(&body[HEADER..], TUPLE_ORIG).unwrap();
-        assert_eq!(port(tuple), Some((UDP, 5353)));
+        assert_eq!(protocol(tuple), Some(UDP));
+        assert_eq!(port(tuple, PROTO_DST_PORT), Some(5353));
         // Neither addresses nor an answer: no flow.
         assert_eq!(Flow::parse(&body), None);
     }

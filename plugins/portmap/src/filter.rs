@@ -2,11 +2,11 @@
 
 use crate::conditional;
 use crate::error::Error;
-use crate::plan::{Plan, conditional_prefix, described};
+use crate::plan::{self, Plan, Way, conditional_prefix, described};
 use crate::table::{self, HOLDERS, Maps, SETS};
 use kernel::net::nft::Data;
 use kernel::net::nft::{Element, Key, Set, Socket, Value};
-use membership::{Place, or_none};
+use membership::{Member, Place, or_none};
 
 /// Adds the pod. Elements that are its own already are replaced, another pod's are not.
 pub fn join(plan: &Plan) -> Result<(), Error> {
@@ -47,7 +47,7 @@ fn refuse(plan: &Plan, set: &Set<'_>, present: &Element) -> Result<(), Error> {
 }
 
 /// Removes what an earlier ADD of the same attachment made, whose mappings may have been others.
-pub fn leave_earlier(plan: &Plan) -> Result<(), Error> {
+pub fn leave_earlier(plan: &Plan) -> Result<Vec<Way>, Error> {
     leave(&mut Socket::open()?, &plan.label, &[])
 }
 
@@ -86,20 +86,28 @@ fn addresses(nft: &mut Socket, maps: Maps) -> Result<Vec<Value>, Error> {
         .collect())
 }
 
-/// Removes what an attachment has. What is `known` of its places spares listing all maps.
+/// Removes what an attachment has, and tells which ways those were that hold for everybody. What is `known` of its places
+/// spares listing all maps.
 ///
 /// Its own chains go last, when nothing leads to them; they are looked for even where there is no element, because whoever
 /// removed those may have been killed before this.
-pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error> {
-    let holder = crate::plan::holder(label);
+pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<Vec<Way>, Error> {
+    let holder = plan::holder(label);
     let present = or_none(nft.element(HOLDERS, &holder))?.flatten();
-    if let Some(count) = present.as_ref().and_then(count) {
-        leave_elements(nft, label, known, count)?;
-    }
-    conditional::remove(nft, &conditional_prefix(label))
+    let gone = match present.as_ref().and_then(count) {
+        Some(count) => leave_elements(nft, label, known, count)?,
+        None => Vec::new(),
+    };
+    conditional::remove(nft, &conditional_prefix(label))?;
+    Ok(plan::ways_in(&gone))
 }
 
-fn leave_elements(nft: &mut Socket, label: &str, known: &[Place], count: u16) -> Result<(), Error> {
+fn leave_elements(
+    nft: &mut Socket,
+    label: &str,
+    known: &[Place],
+    count: u16,
+) -> Result<Vec<Member>, Error> {
     let mut found = 0;
     for (set, key) in known {
         let element = or_none(nft.element(*set, key))?.flatten();
@@ -107,19 +115,19 @@ fn leave_elements(nft: &mut Socket, label: &str, known: &[Place], count: u16) ->
         found += usize::from(element.as_ref().is_some_and(its));
     }
     let belongs = |of: &str| of == label;
-    if found == usize::from(count) {
-        membership::leave_known(nft, belongs, known)?;
+    Ok(if found == usize::from(count) {
+        membership::leave_known(nft, belongs, known)?
     } else {
-        membership::leave(nft, &SETS, belongs, known)?;
-    }
-    Ok(())
+        membership::leave(nft, &SETS, belongs, known)?
+    })
 }
 
 /// Removes what a plan made, as far as it was made.
 pub fn leave_plan(plan: &Plan) -> Result<(), Error> {
     let members = plan.members().into_iter();
     let known: Vec<_> = members.map(|(set, element)| (set, element.key)).collect();
-    leave(&mut Socket::open()?, &plan.label, &known)
+    leave(&mut Socket::open()?, &plan.label, &known)?;
+    Ok(())
 }
 
 /// How many elements an attachment has, its own counted.

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::table::{self, HOLDERS, Maps};
 use cni::AddResult;
 use ipnetwork::IpNetwork;
-use kernel::net::nft::{Element, Key, Set, Value, Verdict};
+use kernel::net::nft::{Data, Element, Key, Set, Value, Verdict};
 use membership::{Member, Place, label};
 use std::net::IpAddr;
 
@@ -101,6 +101,12 @@ impl Plan {
         }
     }
 
+    /// These ways without those of the plan.
+    pub fn without(&self, ways: Vec<Way>) -> Vec<Way> {
+        let others = ways.into_iter().filter(|way| !self.ways.contains(way));
+        others.collect()
+    }
+
     /// The IPv4 address to which the node itself has to find a way from 127.0.0.1.
     pub fn from_localhost(&self) -> Option<IpAddr> {
         let hidden = self.hidden != Hidden::Nobody;
@@ -135,6 +141,29 @@ impl Plan {
 }
 
 impl Way {
+    /// The way that an element is; none where it leads to a chain, or is no way at all.
+    fn of(element: &Element) -> Option<Self> {
+        let (Key(key), Some(Data::Value(Key(data)))) = (&element.key, &element.data) else {
+            return None;
+        };
+        let (address, port) = key.split_at_checked(key.len().checked_sub(2)?)?;
+        let (
+            [Value::Proto(protocol), Value::Service(host_port)],
+            [pod, Value::Service(container_port)],
+        ) = (port, data.as_slice())
+        else {
+            return None;
+        };
+        Some(Self {
+            protocol: Protocol::of_number(*protocol)?,
+            host_ip: address.first().and_then(Value::address),
+            host_port: *host_port,
+            pod: pod.address()?,
+            container_port: *container_port,
+            conditions: Vec::new(),
+        })
+    }
+
     /// Where its element is.
     pub fn place(&self) -> Place {
         let maps = Maps::of(self.pod);
@@ -173,6 +202,12 @@ impl Way {
         let every = [(maps.any, every.clone()), (maps.any_if, every)];
         every.into_iter().chain(single).collect()
     }
+}
+
+/// The ways among elements.
+pub fn ways_in(members: &[Member]) -> Vec<Way> {
+    let ways = members.iter().filter_map(|(_, element)| Way::of(element));
+    ways.collect()
 }
 
 /// Where an attachment is known by.

@@ -161,6 +161,7 @@ proptest! {
         }
         let pods = if dual { &DUAL[..] } else { &DUAL[..1] };
         let plan = plan(&settings, pods).unwrap();
+        prop_assert_eq!(ways_in(&plan.members()), plan.ways.clone());
         let places = places(&settings, &plan.label, &pods_of(pods));
         for (set, element) in plan.members() {
             prop_assert!(places.contains(&(set, element.key)));
