@@ -1,7 +1,9 @@
 //! Translations, and the marks by which later rules know of them: as `nft` would have built them, and with packets.
 
 use super::namespace::run;
-use super::packets::{LOCALHOST, assert_answered, assert_silent, bound, heard, loopback, send};
+use super::packets::{
+    LOCALHOST, assert_answered, assert_silent, bound, heard, loopback, own, send,
+};
 use super::{commit, in_a_namespace, ruleset};
 use kernel::net::nft::{
     Batch, Chain, Element, Expression, Family, Hook, Key, Policy, Set, Socket, Table, Type, Value,
@@ -24,7 +26,8 @@ const UDP: u8 = 17;
 
 /// Another address of this host, of each family.
 const POD4: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-const POD6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7));
+const POD6_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 7);
+const POD6: IpAddr = IpAddr::V6(POD6_ADDRESS);
 
 fn lead(port: u16, to: IpAddr) -> Element {
     Element::new([Value::Proto(UDP), Value::Service(port)])
@@ -43,7 +46,7 @@ fn translating(socket: &mut Socket, rules: Vec<Vec<Expression>>) {
     }
     socket.commit(&batch).expect("commit");
     loopback();
-    run("ip", &format!("address add {POD6}/128 dev lo nodad"));
+    own(POD6_ADDRESS);
 }
 
 fn port() -> kernel::net::nft::Selector {
