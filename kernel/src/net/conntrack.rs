@@ -81,14 +81,16 @@ impl Conntrack {
         })
     }
 
-    /// The UDP flows of a family that were sent to a port.
-    pub fn udp_flows(&mut self, v6: bool, port: u16) -> Result<Vec<Flow>, Error> {
-        let what = format!("list the UDP flows to port {port}");
-        let body = wanted(v6, port);
+    /// The UDP flows of a family that were sent to any of these ports.
+    ///
+    /// The kernel looks through all that it remembers for it, 10 ms where its table has 262,144 buckets, so it is asked once.
+    pub fn udp_flows(&mut self, v6: bool, ports: &[u16]) -> Result<Vec<Flow>, Error> {
+        let what = format!("list the UDP flows to {ports:?}");
+        let body = wanted(v6, ports);
         let bodies = self.exchange(GET, NLM_F_DUMP, &body, &what)?;
         let flows = bodies.iter().filter_map(|body| Flow::parse(body));
         // A kernel that knows no filter lists everything.
-        Ok(flows.filter(|flow| flow.port == port).collect())
+        Ok(flows.filter(|flow| ports.contains(&flow.port)).collect())
     }
 
     /// Makes the kernel forget a flow; false when it had already.
@@ -201,18 +203,22 @@ fn port(tuple: &[u8], kind: u16) -> Option<u16> {
     Some(u16::from_be_bytes(port.try_into().ok()?))
 }
 
-/// A request for the UDP flows to one port. The filter spares copying all others out of the kernel, from 5.8 on.
-fn wanted(v6: bool, port: u16) -> Vec<u8> {
+/// A request for the UDP flows to these ports. The filter spares copying all others out of the kernel, from 5.8 on; it can
+/// name one port.
+fn wanted(v6: bool, ports: &[u16]) -> Vec<u8> {
     const ORIG_FLAGS: u16 = 1;
     const BY_PROTOCOL: u32 = 1 << 3;
     const BY_DESTINATION_PORT: u32 = 1 << 5;
     let mut proto = Vec::new();
     push(&mut proto, PROTO_NUMBER, &[UDP]);
-    push(&mut proto, PROTO_DST_PORT, &port.to_be_bytes());
+    let mut by = BY_PROTOCOL;
+    if let [port] = ports {
+        push(&mut proto, PROTO_DST_PORT, &port.to_be_bytes());
+        by |= BY_DESTINATION_PORT;
+    }
     let mut tuple = Vec::new();
     push(&mut tuple, TUPLE_PROTO | NESTED, &proto);
     let mut filter = Vec::new();
-    let by = BY_PROTOCOL | BY_DESTINATION_PORT;
     push(&mut filter, ORIG_FLAGS, &by.to_ne_bytes());
     let mut body = vec![if v6 { 10 } else { 2 }, 0, 0, 0];
     push(&mut body, TUPLE_ORIG | NESTED, &tuple);
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_can_be_read_again() {
-        let body = wanted(false, 5353);
+        let body = wanted(false, &[5353]);
         let tuple = inside(&body[HEADER..], TUPLE_ORIG).unwrap();
         assert_eq!(protocol(tuple), Some(UDP));
         assert_eq!(port(tuple, PROTO_DST_PORT), Some(5353));

@@ -1,7 +1,6 @@
 //! What the kernel remembers of UDP flows that were translated, and forgetting it.
 
-use super::namespace::run;
-use super::packets::{LOCALHOST, assert_silent, bound, heard, loopback, send};
+use super::packets::{LOCALHOST, assert_silent, bound, heard, loopback, own, send};
 use super::{commit, in_a_namespace};
 use kernel::net::Conntrack;
 use kernel::net::conntrack::Flow;
@@ -21,8 +20,12 @@ const fn v4(last: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
 }
 
+const fn v6_address(last: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last)
+}
+
 const fn v6(last: u16) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last))
+    IpAddr::V6(v6_address(last))
 }
 
 fn key(port: u16) -> Key {
@@ -38,7 +41,7 @@ fn with_ports(test: impl FnOnce(Socket, Conntrack) + Send + 'static) {
     in_a_namespace(|mut socket| {
         loopback();
         for last in 1..5 {
-            run("ip", &format!("address add {}/128 dev lo nodad", v6(last)));
+            own(v6_address(last));
         }
         commit(&mut socket, |batch| {
             batch.add_table(TABLE);
@@ -70,16 +73,34 @@ fn a_flow_is_listed_with_where_it_was_sent_and_who_answers() {
         let client = TcpStream::connect((LOCALHOST, 5353)).expect("connect");
         drop(listener.accept().expect("accept"));
         drop(client);
-        assert_eq!(conntrack.udp_flows(false, 5353).expect("flows"), []);
+        assert_eq!(conntrack.udp_flows(false, &[5353]).expect("flows"), []);
         for (v6, host, pod) in [(false, v4(1), v4(2)), (true, v6(1), v6(2))] {
             let (client, server) = (bound(host, 4000), bound(pod, 53));
             send(&client, (host, 5353));
             assert!(heard(&server).is_some());
-            let flows = conntrack.udp_flows(v6, 5353).expect("flows");
+            let flows = conntrack.udp_flows(v6, &[5353]).expect("flows");
             let ways: Vec<_> = flows.iter().map(way).collect();
             assert_eq!(ways, [[(host, 5353), (pod, 53)]]);
-            assert_eq!(conntrack.udp_flows(v6, 5355).expect("flows"), []);
+            assert_eq!(conntrack.udp_flows(v6, &[5355]).expect("flows"), []);
         }
+    });
+}
+
+#[test]
+fn flows_to_several_ports_are_listed_at_once() {
+    with_ports(|_, mut conntrack| {
+        let clients = [4000, 4001, 4002].map(|port| bound(v4(1), port));
+        for (client, port) in clients.iter().zip([5353, 5354, 5355]) {
+            send(client, (v4(1), port));
+        }
+        let mut ports: Vec<_> = conntrack
+            .udp_flows(false, &[5353, 5355])
+            .expect("flows")
+            .iter()
+            .map(|flow| flow.port)
+            .collect();
+        ports.sort_unstable();
+        assert_eq!(ports, [5353, 5355]);
     });
 }
 
@@ -106,14 +127,14 @@ fn a_flow_goes_on_past_a_change_until_it_is_forgotten() {
             .expect("commit");
             is_led(&clients[0], 5353, 0);
             let is_v6 = host.is_ipv6();
-            let others = conntrack.udp_flows(is_v6, 5354).expect("flows");
+            let others = conntrack.udp_flows(is_v6, &[5354]).expect("flows");
             assert_eq!(others.len(), 1);
-            let flows = conntrack.udp_flows(is_v6, 5353).expect("flows");
+            let flows = conntrack.udp_flows(is_v6, &[5353]).expect("flows");
             assert_eq!(flows.len(), 1);
             assert!(conntrack.forget(&flows[0]).expect("forget"));
             assert!(!conntrack.forget(&flows[0]).expect("forget"), "twice");
             is_led(&clients[0], 5353, 1);
-            assert_eq!(conntrack.udp_flows(is_v6, 5354).expect("flows"), others);
+            assert_eq!(conntrack.udp_flows(is_v6, &[5354]).expect("flows"), others);
         }
     });
 }

@@ -39,32 +39,41 @@ fn udp(ways: &[Way]) -> impl Iterator<Item = &Way> {
 }
 
 fn forget(request: &Request, ways: &[Way], wanted: impl Fn(&Flow, &Way) -> bool) {
-    let mut conntrack = None;
-    for way in udp(ways) {
-        let meant = |flow: &Flow| way.host_ip.is_none_or(|ip| ip == flow.destination);
-        let wanted = |flow: &Flow| meant(flow) && wanted(flow, way);
-        if let Err(error) = forget_some(&mut conntrack, way, wanted) {
-            let port = way.host_port;
-            request.remark(format!(
-                "{error}: clients that sent to udp port {port} before may be led where it led then: run `conntrack -D -p udp --orig-port-dst {port}`"
-            ));
+    for v6 in [false, true] {
+        let ways: Vec<_> = udp(ways).filter(|way| way.pod.is_ipv6() == v6).collect();
+        let mut ports: Vec<_> = ways.iter().map(|way| way.host_port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let leads = |flow: &Flow, way: &&Way| {
+            let meant = way.host_ip.is_none_or(|ip| ip == flow.destination);
+            meant && way.host_port == flow.port && wanted(flow, way)
+        };
+        let wanted = |flow: &Flow| ways.iter().any(|way| leads(flow, way));
+        if let Err(error) = forget_some(v6, &ports, wanted) {
+            request.remark(remark(&error, &ports));
         }
     }
 }
 
-/// Forgets some of the flows to a way's port.
-fn forget_some(
-    conntrack: &mut Option<Conntrack>,
-    way: &Way,
-    wanted: impl Fn(&Flow) -> bool,
-) -> Result<(), Error> {
-    let conntrack = match conntrack {
-        Some(open) => open,
-        None => conntrack.insert(Conntrack::open()?),
-    };
-    let flows = conntrack.udp_flows(way.pod.is_ipv6(), way.host_port)?;
+/// Forgets some of the flows to these ports.
+fn forget_some(v6: bool, ports: &[u16], wanted: impl Fn(&Flow) -> bool) -> Result<(), Error> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let mut conntrack = Conntrack::open()?;
+    let flows = conntrack.udp_flows(v6, ports)?;
     for flow in flows.iter().filter(|flow| wanted(flow)) {
         conntrack.forget(flow)?;
     }
     Ok(())
+}
+
+/// What the runtime's log is told.
+fn remark(error: &Error, ports: &[u16]) -> String {
+    let end = |port| format!("`conntrack -D -p udp --orig-port-dst {port}`");
+    let commands: Vec<_> = ports.iter().map(end).collect();
+    let commands = commands.join(" and ");
+    format!(
+        "{error}: clients that sent there before may be led where they were led then: run {commands}"
+    )
 }
