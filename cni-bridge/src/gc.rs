@@ -27,7 +27,9 @@ pub fn gc(request: &Request) -> Result<(), Error> {
 
     let mut nft = membership::open();
     let left = match &mut nft {
-        Ok(Some(nft)) => membership::leave(nft, &SETS, stale, &[]).map_err(Error::from),
+        Ok(Some(nft)) => membership::leave(nft, &SETS, stale, &[])
+            .map(drop)
+            .map_err(Error::from),
         Ok(None) => Ok(()),
         Err(_) => nft.map(|_| ()).map_err(Error::from),
     };

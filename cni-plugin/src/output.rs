@@ -1,8 +1,9 @@
-//! What a plugin says: the one place that writes to stdout (IO-2 to IO-4).
+//! What a plugin says: the one place that writes to stdout (IO-2 to IO-4), and remarks beside it.
 
 use crate::Plugin;
 use cni::Version;
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -68,6 +69,11 @@ fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Says something beside the answer: on stderr, which runtimes write to their log. It may be closed, too.
+pub fn remark(plugin_type: &str, text: impl Display) {
+    let _ = writeln!(io::stderr(), "{plugin_type}: {text}");
 }
 
 fn introduce(plugin: &Plugin) -> io::Result<()> {

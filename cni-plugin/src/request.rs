@@ -1,8 +1,9 @@
 //! A request, checked as far as the specification goes: what a verb's function is given.
 
 use crate::delegate::{self, Delegate};
-use crate::{Call, Error, Siblings, netns};
+use crate::{Call, Error, Siblings, netns, output};
 use cni::{Attachment, CniArgs, Config, ConfigError, Verb, Version};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,6 +91,12 @@ impl Request {
     /// Finds the plugin that is to do a part of the work (DLG-1).
     pub fn delegate(&self, plugin_type: &str) -> Result<Delegate, Error> {
         delegate::find(plugin_type, &self.call.path, self.siblings)
+    }
+
+    /// Tells whoever reads the runtime's log what went wrong in a verb that succeeds nevertheless. Not for more than that:
+    /// runtimes keep every line.
+    pub fn remark(&self, text: impl Display) {
+        output::remark(self.config.plugin_type(), text);
     }
 
     /// The configuration as it came, which is what a delegate gets (DLG-2).

@@ -1,6 +1,8 @@
 //! Joining and leaving the sets and maps of the packet filter.
 
 use kernel::net::nft::{self, Batch, Chain, Element, Key, Set, Socket};
+use std::thread;
+use std::time::Duration;
 
 /// An element and where it belongs.
 pub type Member = (Set<'static>, Element);
@@ -18,6 +20,17 @@ const ATTEMPTS: usize = 8;
 /// about to go is replaced without asking.
 pub fn join<E: From<nft::Error>>(
     members: &[Member],
+    ensure: impl FnMut(&mut Socket) -> Result<(), E>,
+    taken: impl FnMut(&Set<'static>, &Element) -> Result<(), E>,
+) -> Result<(), E> {
+    join_with(members, |_| {}, ensure, taken)
+}
+
+/// The same together with what `beside` adds to the transaction in front of the elements, such as chains that they lead
+/// to: nobody ever sees the ones without the others.
+pub fn join_with<E: From<nft::Error>>(
+    members: &[Member],
+    beside: impl Fn(&mut Batch),
     mut ensure: impl FnMut(&mut Socket) -> Result<(), E>,
     mut taken: impl FnMut(&Set<'static>, &Element) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -29,6 +42,7 @@ pub fn join<E: From<nft::Error>>(
     for _ in 0..ATTEMPTS {
         let occupied = outcome.as_ref().is_err_and(nft::Error::already_exists);
         let mut batch = Batch::new();
+        beside(&mut batch);
         for (set, element) in members {
             let present = occupied.then(|| nft.element(*set, &element.key));
             if let Some(present) = present.transpose()?.flatten() {
@@ -57,7 +71,7 @@ pub fn open() -> Result<Option<Socket>, nft::Error> {
     }
 }
 
-/// Removes every element of `sets` whose label `belongs`, whatever configuration it was made under.
+/// Removes every element of `sets` whose label `belongs`, whatever configuration it was made under, and returns them.
 ///
 /// While pods come and go the kernel may leave an element out of a listing; what is `known` of the places is therefore
 /// asked for directly as well. An element that another attachment has put there meanwhile stays.
@@ -69,47 +83,38 @@ pub fn leave(
     sets: &[Set<'static>],
     belongs: impl Fn(&str) -> bool,
     known: &[Place],
-) -> Result<(), nft::Error> {
-    remove(nft, sets, belongs, known).map(|_| ())
-}
-
-/// The same for the places that are `known` alone, at a cost that does not grow with the pods; false where none of them
-/// has anything that belongs.
-pub fn leave_known(
-    nft: &mut Socket,
-    belongs: impl Fn(&str) -> bool,
-    known: &[Place],
-) -> Result<bool, nft::Error> {
-    remove(nft, &[], belongs, known)
-}
-
-/// Removes what belongs, and tells whether there was any.
-fn remove(
-    nft: &mut Socket,
-    sets: &[Set<'static>],
-    belongs: impl Fn(&str) -> bool,
-    known: &[Place],
-) -> Result<bool, nft::Error> {
-    let mut outcome = Ok(false);
+) -> Result<Vec<Member>, nft::Error> {
+    let mut gone = Vec::new();
+    let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
         let found = found(nft, sets, &belongs, known)?;
         if found.is_empty() {
-            return outcome.or(Ok(true));
+            return Ok(gone);
         }
         if found.iter().all(|(set, _)| set.expiring) && expire(nft, &found)? {
-            return Ok(true);
+            return Ok(found);
         }
         let mut batch = Batch::new();
         for (set, element) in &found {
             batch.delete_element(*set, &element.key);
         }
-        outcome = nft.commit(&batch).map(|()| true);
+        outcome = nft.commit(&batch);
+        gone = found;
         // Not found: somebody else removed one of them meanwhile, and with it this whole transaction.
         if !outcome.as_ref().is_err_and(nft::Error::is_not_found) {
             break;
         }
     }
-    outcome
+    outcome.map(|()| gone)
+}
+
+/// The same for the places that are `known` alone, at a cost that does not grow with the pods.
+pub fn leave_known(
+    nft: &mut Socket,
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<Vec<Member>, nft::Error> {
+    leave(nft, &[], belongs, known)
 }
 
 /// Every element that belongs, once.
@@ -165,6 +170,22 @@ fn expire(nft: &mut Socket, members: &[Member]) -> Result<bool, nft::Error> {
     };
     let present = or_none(nft.element(*set, &element.key))?.flatten();
     Ok(present.is_none_or(|present| present.expires))
+}
+
+/// Waits until no packet meets what was told to go from these places: a tick of the kernel's clock at most.
+pub fn await_gone(nft: &mut Socket, places: &[Place]) -> Result<(), nft::Error> {
+    const STEP: Duration = Duration::from_micros(500);
+    const STEPS: usize = 100;
+    for (set, key) in places {
+        for _ in 0..STEPS {
+            let present = or_none(nft.element(*set, key))?.flatten();
+            if !present.is_some_and(|present| present.expires) {
+                break;
+            }
+            thread::sleep(STEP);
+        }
+    }
+    Ok(())
 }
 
 /// Says which of the elements is not there as it was made, if one is not.

@@ -19,6 +19,7 @@
 //! * [`Network`]: a configuration list and the runtime that serves attachments to it as libcni does; [`Call`]: one run of
 //!   a plugin in every detail; [`Outcome`] and [`Failure`]: what came of it.
 //! * [`Plugins`]: whose executables are tested. `HAWSER_PLUGIN_DIR=/usr/lib/cni` runs a suite against the reference.
+//! * [`Moment`]: a system call of a plugin, in front of which it is killed.
 //! * [`Dump`]: the state of host and pods before and after, and the difference.
 //! * [`Stub`]: a delegate that does what the test wants; [`Uplink`]: a world outside of the host.
 //! * [`Scene`]: the usual beginning, one pod on one host with one network.
@@ -49,6 +50,7 @@ mod init;
 mod installed;
 pub mod manifests;
 mod packed;
+mod moments;
 mod packets;
 mod place;
 mod plugins;
@@ -71,6 +73,7 @@ pub use image::Image;
 pub use init::Init;
 pub use installed::Installed;
 pub use packed::{IMAGE, pack, packed};
+pub use moments::{Moment, strace};
 pub use place::{Place, addresses};
 pub use plugins::{PLUGIN_DIR, Plugins, REFERENCE};
 pub use pod::Pod;

@@ -5,10 +5,9 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 use testkit::{
-    Attachment, Dump, Host, Network, chained, reference_under_test, report_difference,
+    Attachment, Dump, Host, Moment, Network, chained, reference_under_test, report_difference,
     unlike_the_reference,
 };
 
@@ -34,36 +33,6 @@ fn rules(host: &Host) -> BTreeMap<String, usize> {
     rules
 }
 
-/// The system calls of an undisturbed first ADD, each as strace names the moment: a call, and which one of its kind.
-fn moments(host: &Host, network: &Network) -> Vec<String> {
-    let trace = host.scratch("trace");
-    let trace_text = trace.to_string_lossy();
-    let strace = [
-        "strace",
-        "--quiet=all",
-        "-o",
-        &trace_text,
-        "-e",
-        "signal=none",
-        "--",
-    ];
-    network.first("ADD", &pod()).under(&strace).run().ok();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut moments = Vec::new();
-    for line in host.read(&trace).unwrap_or_default().lines() {
-        let Some((call, _)) = line.split_once('(') else {
-            continue;
-        };
-        let number = seen.entry(call.to_owned()).or_default();
-        *number += 1;
-        if call != "execve" && call != "exit_group" {
-            moments.push(format!("inject={call}:signal=KILL:when={number}"));
-        }
-    }
-    assert!(moments.len() > 40, "an ADD is more than {moments:?}");
-    moments
-}
-
 /// The configuration without the earlier result, as a runtime has it when the ADD never ended.
 fn forgetful(host: &Host) -> Network {
     Network::new(
@@ -80,22 +49,14 @@ fn sweep(clean: impl Fn(&Host)) {
     let host = Host::new();
     let network = network(&host);
     host.sh(FIRST_AGAIN);
-    let moments = moments(&host, &network);
+    let (outcome, moments) = network.first("ADD", &pod()).moments(&host);
+    outcome.ok();
     let complete = rules(&host);
     let mut killed = 0;
     for moment in &moments {
         host.sh(FIRST_AGAIN);
-        let strace = [
-            "strace",
-            "--quiet=all",
-            "-o",
-            "/dev/null",
-            "-e",
-            moment,
-            "--",
-        ];
-        let outcome = network.first("ADD", &pod()).under(&strace).run();
-        killed += usize::from(outcome.status.signal() == Some(Signal::SIGKILL as i32));
+        let killing = network.first("ADD", &pod()).killed_at(moment);
+        killed += usize::from(killing);
         clean(&host);
         assert!(
             !Dump::of(&host).mentions("podnet/c1/eth0"),
@@ -106,11 +67,7 @@ fn sweep(clean: impl Fn(&Host)) {
         network.first("CHECK", &pod()).run().silent();
         assert_eq!(rules(&host), complete, "after {moment}");
     }
-    assert!(
-        killed * 4 >= moments.len() * 3,
-        "only {killed} of {} injections killed",
-        moments.len()
-    );
+    Moment::assert_most(killed, moments.len());
 }
 
 #[test]

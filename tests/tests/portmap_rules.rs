@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::{
     Attachment, Dump, Host, Network, Pod, at_once, chained, dual_stack, eventually, merged,
     reference_under_test, unlike_the_reference,
@@ -39,7 +40,13 @@ fn prepared(patch: Value) -> (Host, Network) {
     let host = Host::new();
     let network = Network::new(&host, chain(patch));
     let pod = host.pod("first");
-    let attachment = offering(&pod, &json!([tcp(1)]));
+    let mut mappings = json!([tcp(1)]);
+    if !reference_under_test() {
+        // What is shared of an address of the node is there as well.
+        let at = json!({"hostPort": 2, "containerPort": 2, "hostIP": "192.0.2.1"});
+        mappings.as_array_mut().unwrap().push(at);
+    }
+    let attachment = offering(&pod, &mappings);
     network.add(&attachment).ok();
     network.del(&attachment).silent();
     pod.remove();
@@ -137,6 +144,33 @@ fn of_many_that_want_one_port_one_gets_it() {
 }
 
 #[test]
+fn a_port_of_all_addresses_and_one_of_a_new_address_do_not_come_together() {
+    unlike_the_reference(
+        "whoever maps a port first has it, and nobody is told",
+        || {
+            let host = Host::new();
+            host.sh("ip route add 10.1.0.0/16 dev lo");
+            // Of one family, because the reference fails where a hostIP is not of every family that the pod has.
+            let earlier = json!({"ips": [{"address": "10.1.0.7/16", "interface": 2}]});
+            let keys = json!({"capabilities": {"portMappings": true}, "prevResult": earlier});
+            let network = Network::new(&host, chained("portmap", keys));
+            let add = |(name, port, ip): &(&str, u16, String)| {
+                let mapping = json!([{"hostPort": port, "containerPort": 80, "protocol": "tcp", "hostIP": ip}]);
+                let pod = Attachment::new(&format!("{name}{port}"), "eth0", "/run/netns/p");
+                network
+                    .add(&pod.offering(json!({"portMappings": mapping})))
+                    .succeeded()
+            };
+            for port in 9000..9020 {
+                let address = format!("192.0.2.{}", port - 8990);
+                let got = at_once(&[("one", port, address), ("all", port, String::new())], add);
+                assert!(got != [true, true], "both have port {port}");
+            }
+        },
+    );
+}
+
+#[test]
 fn networks_of_one_container_have_mappings_of_their_own() {
     let (host, network) = prepared(json!({}));
     let mut other = merged(chain(json!({})), json!({"name": "othernet"}));
@@ -224,6 +258,36 @@ fn gc_removes_what_is_not_listed_and_nothing_else() {
         before.assert_same(&Dump::of(&host));
         network.check(&kept).silent();
         network.status().silent();
+    });
+}
+
+#[test]
+fn gc_leaves_alone_what_is_being_added() {
+    unlike_the_reference(NEITHER, || {
+        let host = Host::new();
+        let keys = json!({"cniVersion": "1.1.0", "capabilities": {"portMappings": true}, "conditionsV4": ["-i", "uplink"]});
+        let network = Network::new(&host, chained("portmap", keys));
+        let named = |port: u16| {
+            let attachment = Attachment::new(&format!("p{port}"), "eth0", "/run/netns/p");
+            attachment.offering(json!({"portMappings": [tcp(port)]}))
+        };
+        let every: Vec<_> = (9000..9030).map(named).collect();
+        let valid: Vec<_> = every.iter().collect();
+        // One collects for as long as the other adds.
+        let adding = AtomicBool::new(true);
+        at_once(&[true, false], |adds| {
+            if !adds {
+                while adding.load(Ordering::Relaxed) {
+                    network.gc(&valid).silent();
+                }
+                return;
+            }
+            let outcomes: Vec<_> = every.iter().map(|one| network.add(one)).collect();
+            adding.store(false, Ordering::Relaxed);
+            outcomes.iter().for_each(|outcome| drop(outcome.ok()));
+        });
+        let ruleset = host.sh("nft list ruleset");
+        assert_eq!(ruleset.matches("chain if_").count(), every.len());
     });
 }
 

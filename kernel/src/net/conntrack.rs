@@ -33,6 +33,7 @@ const IP_V6_SRC: u16 = 3;
 const IP_V4_DST: u16 = 2;
 const IP_V6_DST: u16 = 4;
 const PROTO_NUMBER: u16 = 1;
+const PROTO_SRC_PORT: u16 = 2;
 const PROTO_DST_PORT: u16 = 3;
 const UDP: u8 = 17;
 
@@ -57,6 +58,8 @@ pub struct Flow {
     pub port: u16,
     /// Who answers: another one than its destination where that was translated.
     pub answerer: IpAddr,
+    /// From which port.
+    pub answering_port: u16,
     family: u8,
     tuple: Vec<u8>,
     zone: Option<Vec<u8>>,
@@ -78,14 +81,16 @@ impl Conntrack {
         })
     }
 
-    /// The UDP flows of a family that were sent to a port.
-    pub fn udp_flows(&mut self, v6: bool, port: u16) -> Result<Vec<Flow>, Error> {
-        let what = format!("list the UDP flows to port {port}");
-        let body = wanted(v6, port);
+    /// The UDP flows of a family that were sent to any of these ports.
+    ///
+    /// The kernel looks through all that it remembers for it, 10 ms where its table has 262,144 buckets, so it is asked once.
+    pub fn udp_flows(&mut self, v6: bool, ports: &[u16]) -> Result<Vec<Flow>, Error> {
+        let what = format!("list the UDP flows to {ports:?}");
+        let body = wanted(v6, ports);
         let bodies = self.exchange(GET, NLM_F_DUMP, &body, &what)?;
         let flows = bodies.iter().filter_map(|body| Flow::parse(body));
         // A kernel that knows no filter lists everything.
-        Ok(flows.filter(|flow| flow.port == port).collect())
+        Ok(flows.filter(|flow| ports.contains(&flow.port)).collect())
     }
 
     /// Makes the kernel forget a flow; false when it had already.
@@ -151,23 +156,23 @@ impl Flow {
     /// Reads the body of a conntrack message about a UDP flow.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let mut original = None;
-        let mut answerer = None;
+        let mut reply = None;
         let mut zone = None;
         for (kind, value) in attributes(body.get(HEADER..)?) {
             match kind & KIND {
                 TUPLE_ORIG => original = Some(value),
-                TUPLE_REPLY => answerer = address(value, [IP_V4_SRC, IP_V6_SRC]),
+                TUPLE_REPLY => reply = Some(value),
                 ZONE => zone = Some(value.to_vec()),
                 _ => {}
             }
         }
-        let tuple = original?;
-        let (protocol, port) = port(tuple)?;
-        (protocol == UDP).then_some(())?;
+        let (tuple, reply) = (original?, reply?);
+        (protocol(tuple)? == UDP).then_some(())?;
         Some(Self {
             destination: address(tuple, [IP_V4_DST, IP_V6_DST])?,
-            port,
-            answerer: answerer?,
+            port: port(tuple, PROTO_DST_PORT)?,
+            answerer: address(reply, [IP_V4_SRC, IP_V6_SRC])?,
+            answering_port: port(reply, PROTO_SRC_PORT)?,
             family: *body.first()?,
             tuple: tuple.to_vec(),
             zone,
@@ -186,26 +191,34 @@ fn address(tuple: &[u8], kinds: [u16; 2]) -> Option<IpAddr> {
         .find_map(|(kind, value)| kinds.contains(&(kind & KIND)).then(|| ip(value))?)
 }
 
-/// Protocol and destination port.
-fn port(tuple: &[u8]) -> Option<(u8, u16)> {
-    let proto = inside(tuple, TUPLE_PROTO)?;
-    let number = *inside(proto, PROTO_NUMBER)?.first()?;
-    let port = inside(proto, PROTO_DST_PORT)?;
-    Some((number, u16::from_be_bytes(port.try_into().ok()?)))
+fn protocol(tuple: &[u8]) -> Option<u8> {
+    inside(inside(tuple, TUPLE_PROTO)?, PROTO_NUMBER)?
+        .first()
+        .copied()
 }
 
-/// A request for the UDP flows to one port. The filter spares copying all others out of the kernel, from 5.8 on.
-fn wanted(v6: bool, port: u16) -> Vec<u8> {
+/// The port under this kind.
+fn port(tuple: &[u8], kind: u16) -> Option<u16> {
+    let port = inside(inside(tuple, TUPLE_PROTO)?, kind)?;
+    Some(u16::from_be_bytes(port.try_into().ok()?))
+}
+
+/// A request for the UDP flows to these ports. The filter spares copying all others out of the kernel, from 5.8 on; it can
+/// name one port.
+fn wanted(v6: bool, ports: &[u16]) -> Vec<u8> {
     const ORIG_FLAGS: u16 = 1;
     const BY_PROTOCOL: u32 = 1 << 3;
     const BY_DESTINATION_PORT: u32 = 1 << 5;
     let mut proto = Vec::new();
     push(&mut proto, PROTO_NUMBER, &[UDP]);
-    push(&mut proto, PROTO_DST_PORT, &port.to_be_bytes());
+    let mut by = BY_PROTOCOL;
+    if let [port] = ports {
+        push(&mut proto, PROTO_DST_PORT, &port.to_be_bytes());
+        by |= BY_DESTINATION_PORT;
+    }
     let mut tuple = Vec::new();
     push(&mut tuple, TUPLE_PROTO | NESTED, &proto);
     let mut filter = Vec::new();
-    let by = BY_PROTOCOL | BY_DESTINATION_PORT;
     push(&mut filter, ORIG_FLAGS, &by.to_ne_bytes());
     let mut body = vec![if v6 { 10 } else { 2 }, 0, 0, 0];
     push(&mut body, TUPLE_ORIG | NESTED, &tuple);
@@ -245,9 +258,10 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_can_be_read_again() {
-        let body = wanted(false, 5353);
+        let body = wanted(false, &[5353]);
         let tuple = inside(&body[HEADER..], TUPLE_ORIG).unwrap();
-        assert_eq!(port(tuple), Some((UDP, 5353)));
+        assert_eq!(protocol(tuple), Some(UDP));
+        assert_eq!(port(tuple, PROTO_DST_PORT), Some(5353));
         // Neither addresses nor an answer: no flow.
         assert_eq!(Flow::parse(&body), None);
     }

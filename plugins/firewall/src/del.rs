@@ -29,7 +29,7 @@ pub fn del(request: &Request) -> Result<(), Error> {
         .flatten()
         .unwrap_or_default();
     let belongs = |of: &str| of == label;
-    if !membership::leave_known(&mut nft, belongs, &places(&earlier))? {
+    if membership::leave_known(&mut nft, belongs, &places(&earlier))?.is_empty() {
         membership::leave(&mut nft, &SETS, belongs, &[])?;
     }
     reference::leave(&mut nft, &addresses(&earlier))

@@ -55,7 +55,8 @@ pub fn leave(plan: &Plan) -> Result<(), Error> {
         .collect();
     let mut nft = Socket::open()?;
     let belongs = |label: &str| label == plan.label;
-    Ok(membership::leave(&mut nft, &SETS, belongs, &known)?)
+    membership::leave(&mut nft, &SETS, belongs, &known)?;
+    Ok(())
 }
 
 /// Tells what is missing of the shared part.

@@ -18,7 +18,10 @@ pub fn gc(request: &Request) -> Result<(), Error> {
         .collect();
     let stale = |of: &str| label::is_of_network(of, network) && !valid.contains(of);
     match membership::open()? {
-        Some(mut nft) => Ok(membership::leave(&mut nft, &SETS, stale, &[])?),
+        Some(mut nft) => {
+            membership::leave(&mut nft, &SETS, stale, &[])?;
+            Ok(())
+        }
         None => Ok(()),
     }
 }

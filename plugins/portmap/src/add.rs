@@ -7,7 +7,7 @@ use crate::conf::Settings;
 use crate::error::Error;
 use crate::plan::{self, Plan};
 use crate::undo::{Made, Record};
-use crate::{conditional, filter, flows, localnet};
+use crate::{filter, flows, localnet};
 use cni::AddResult;
 use cni_plugin::Request;
 use kernel::{Termination, Undo};
@@ -22,7 +22,7 @@ pub fn add(request: &Request) -> Result<AddResult, Error> {
     }
     let stop = Termination::defer().map_err(Error::Signals)?;
     let mut undo = Undo::new();
-    match lead(&plan, &stop, &mut undo) {
+    match lead(request, &plan, &stop, &mut undo) {
         Ok(()) => {
             undo.keep();
             Ok(result)
@@ -42,11 +42,15 @@ pub fn plan_of(request: &Request, settings: &Settings) -> Result<(Plan, AddResul
     Ok((Plan::build(settings, label, plan::pods(&result))?, result))
 }
 
-fn lead(plan: &Plan, stop: &Termination, undo: &mut Record) -> Result<(), Error> {
-    filter::leave_earlier(plan)?;
+fn lead(
+    request: &Request,
+    plan: &Plan,
+    stop: &Termination,
+    undo: &mut Record,
+) -> Result<(), Error> {
+    let earlier = filter::leave_earlier(plan)?;
     filter::refuse_taken(plan)?;
     undo.record(Made(plan.clone()));
-    conditional::ensure(plan)?;
     filter::join(plan)?;
     // Somebody may have joined between the look and this.
     filter::refuse_taken(plan)?;
@@ -56,6 +60,7 @@ fn lead(plan: &Plan, stop: &Termination, undo: &mut Record) -> Result<(), Error>
     if stop.requested() {
         return Err(Error::Stopped);
     }
-    flows::forget_stale(&plan.ways);
+    flows::forget_stale(request, &plan.ways);
+    flows::forget_answered(request, &plan.without(earlier));
     Ok(())
 }

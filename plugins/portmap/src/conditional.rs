@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::plan::{Plan, Way};
-use crate::table::{self, HOLDERS, MARK, TABLE};
+use crate::table::{HOLDERS, MARK, TABLE};
 use kernel::net::nft::{Batch, Expression, Key, Socket, Value, dnat_to, set_mark};
 use membership::or_none;
 
@@ -10,22 +10,14 @@ const COMMENT: &str = "where the conditions hold";
 /// How the names of all of these chains begin.
 const PREFIX: &str = "if_";
 
-/// Makes the chains of a plan, in place of what a vanished pod of the same identity left.
-pub fn ensure(plan: &Plan) -> Result<(), Error> {
-    let conditional: Vec<_> = conditional(plan).collect();
-    if conditional.is_empty() {
-        return Ok(());
-    }
-    let mut nft = Socket::open()?;
-    table::ensure(&mut nft)?;
-    let mut batch = Batch::new();
-    for (number, way) in conditional {
+/// Adds the chains of a plan, in place of what a vanished pod of the same identity left.
+pub fn add(plan: &Plan, batch: &mut Batch) {
+    for (number, way) in conditional(plan) {
         let name = plan.conditional_chain(number);
         let chain = TABLE.chain(&name);
         batch.add_chain(chain).flush_chain(chain);
         batch.add_commented_rule(chain, rule(way), COMMENT);
     }
-    Ok(nft.commit(&batch)?)
 }
 
 fn conditional(plan: &Plan) -> impl Iterator<Item = (usize, &Way)> {

@@ -25,10 +25,12 @@ pub fn del(request: &Request) -> Result<(), Error> {
     let settings = Settings::parse(request).unwrap_or_default();
     let earlier = request.config().prev_result().ok().flatten();
     let pods = plan::pods(&earlier.unwrap_or_default());
-    filter::leave(&mut nft, &label, &plan::places(&settings, &label, &pods))?;
+    let mut ways = filter::leave(&mut nft, &label, &plan::places(&settings, &label, &pods))?;
     reference::leave(&mut nft, network, request.attachment()?)?;
+    // An earlier DEL may have got no further; and what has conditions is told by the mappings alone.
     if let Ok(plan) = Plan::build(&settings, label, pods) {
-        flows::forget_answered(&plan.ways);
+        ways = [plan.without(ways), plan.ways].concat();
     }
+    flows::forget_answered(request, &ways);
     Ok(())
 }

@@ -2,16 +2,22 @@
 
 use crate::conditional;
 use crate::error::Error;
-use crate::plan::{Plan, Way, conditional_prefix, described};
+use crate::plan::{self, Plan, Way, conditional_prefix, described};
 use crate::table::{self, HOLDERS, Maps, SETS};
 use kernel::net::nft::Data;
 use kernel::net::nft::{Element, Key, Set, Socket, Value};
-use membership::{Place, or_none};
+use membership::{Member, Place, or_none};
 
 /// Adds the pod. Elements that are its own already are replaced, another pod's are not.
 pub fn join(plan: &Plan) -> Result<(), Error> {
-    membership::join(
+    membership::join_with(
         &plan.members(),
+        |batch| {
+            for (set, address) in plan.addresses() {
+                batch.add_element(set, &address);
+            }
+            conditional::add(plan, batch);
+        },
         |nft| ensure(nft, plan),
         |set, present| refuse(plan, set, present),
     )
@@ -41,51 +47,67 @@ fn refuse(plan: &Plan, set: &Set<'_>, present: &Element) -> Result<(), Error> {
 }
 
 /// Removes what an earlier ADD of the same attachment made, whose mappings may have been others.
-pub fn leave_earlier(plan: &Plan) -> Result<(), Error> {
+pub fn leave_earlier(plan: &Plan) -> Result<Vec<Way>, Error> {
     leave(&mut Socket::open()?, &plan.label, &[])
 }
 
-/// Refuses a port that leads to another pod on some of the node's addresses: under one of the four kinds of maps the same
-/// packets can be meant.
+/// Refuses a port that leads to another pod on some of the node's addresses. Who joins at the same moment is seen by one
+/// of the two, because both look again afterwards.
 pub fn refuse_taken(plan: &Plan) -> Result<(), Error> {
     let mut nft = Socket::open()?;
-    for way in &plan.ways {
-        for (set, key) in way.rivals() {
-            if let Some(present) = or_none(nft.element(set, &key))?.flatten()
-                && !present.expires
-            {
-                refuse(plan, &set, &present)?;
-            }
-        }
-    }
     for maps in [table::V4, table::V6] {
-        let everywhere = |way: &&Way| way.host_ip.is_none() && Maps::of(way.pod).at == maps.at;
-        let ways: Vec<_> = plan.ways.iter().filter(everywhere).collect();
-        if ways.is_empty() {
-            continue;
-        }
-        // Ports of single addresses are few.
-        for set in [maps.at, maps.at_if] {
-            for present in or_none(nft.elements(set))?.unwrap_or_default() {
-                if !present.expires && ways.iter().any(|way| way.meets(&present)) {
-                    refuse(plan, &set, &present)?;
-                }
+        let its: Vec<_> = plan
+            .ways
+            .iter()
+            .filter(|way| Maps::of(way.pod) == maps)
+            .collect();
+        let addresses = if its.iter().any(|way| way.host_ip.is_none()) {
+            addresses(&mut nft, maps)?
+        } else {
+            Vec::new()
+        };
+        for (set, key) in its.iter().flat_map(|way| way.rivals(&addresses)) {
+            let present = or_none(nft.element(set, &key))?.flatten();
+            if let Some(present) = present.filter(|present| !present.expires) {
+                refuse(plan, &set, &present)?;
             }
         }
     }
     Ok(())
 }
 
-/// Removes what an attachment has. What is `known` of its places spares listing all maps.
-pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error> {
-    let holder = crate::plan::holder(label);
-    let Some(count) = or_none(nft.element(HOLDERS, &holder))?
-        .flatten()
-        .as_ref()
-        .and_then(count)
-    else {
-        return Ok(());
+/// The addresses of the node that have ports of their own. To ask for a port of each costs the same however many ports
+/// they have; to list the ports would not.
+fn addresses(nft: &mut Socket, maps: Maps) -> Result<Vec<Value>, Error> {
+    let elements = or_none(nft.elements(maps.addresses))?.unwrap_or_default();
+    Ok(elements
+        .into_iter()
+        .flat_map(|element| element.key.0)
+        .collect())
+}
+
+/// Removes what an attachment has, and tells which ways those were that hold for everybody. What is `known` of its places
+/// spares listing all maps.
+///
+/// Its own chains go last, when nothing leads to them; they are looked for even where there is no element, because whoever
+/// removed those may have been killed before this.
+pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<Vec<Way>, Error> {
+    let holder = plan::holder(label);
+    let present = or_none(nft.element(HOLDERS, &holder))?.flatten();
+    let gone = match present.as_ref().and_then(count) {
+        Some(count) => leave_elements(nft, label, known, count)?,
+        None => Vec::new(),
     };
+    conditional::remove(nft, &conditional_prefix(label))?;
+    Ok(plan::ways_in(&gone))
+}
+
+fn leave_elements(
+    nft: &mut Socket,
+    label: &str,
+    known: &[Place],
+    count: u16,
+) -> Result<Vec<Member>, Error> {
     let mut found = 0;
     for (set, key) in known {
         let element = or_none(nft.element(*set, key))?.flatten();
@@ -93,22 +115,19 @@ pub fn leave(nft: &mut Socket, label: &str, known: &[Place]) -> Result<(), Error
         found += usize::from(element.as_ref().is_some_and(its));
     }
     let belongs = |of: &str| of == label;
-    if found == usize::from(count) {
-        membership::leave_known(nft, belongs, known)?;
+    Ok(if found == usize::from(count) {
+        membership::leave_known(nft, belongs, known)?
     } else {
-        membership::leave(nft, &SETS, belongs, known)?;
-    }
-    conditional::remove(nft, &conditional_prefix(label))
+        membership::leave(nft, &SETS, belongs, known)?
+    })
 }
 
 /// Removes what a plan made, as far as it was made.
 pub fn leave_plan(plan: &Plan) -> Result<(), Error> {
     let members = plan.members().into_iter();
     let known: Vec<_> = members.map(|(set, element)| (set, element.key)).collect();
-    let mut nft = Socket::open()?;
-    leave(&mut nft, &plan.label, &known)?;
-    // They come before the elements.
-    conditional::remove(&mut nft, &conditional_prefix(&plan.label))
+    leave(&mut Socket::open()?, &plan.label, &known)?;
+    Ok(())
 }
 
 /// How many elements an attachment has, its own counted.

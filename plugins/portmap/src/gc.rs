@@ -1,8 +1,9 @@
 //! GC: remove the elements of this network that no valid attachment needs (GC-1 to GC-7).
 
-use crate::conditional;
 use crate::error::Error;
+use crate::plan;
 use crate::table::SETS;
+use crate::{conditional, flows};
 use cni_plugin::Request;
 use kernel::Termination;
 use membership::label;
@@ -21,6 +22,8 @@ pub fn gc(request: &Request) -> Result<(), Error> {
     let Some(mut nft) = membership::open()? else {
         return Ok(());
     };
-    membership::leave(&mut nft, &SETS, stale, &[])?;
-    conditional::remove_orphans(&mut nft)
+    let gone = membership::leave(&mut nft, &SETS, stale, &[])?;
+    conditional::remove_orphans(&mut nft)?;
+    flows::forget_answered(request, &plan::ways_in(&gone));
+    Ok(())
 }

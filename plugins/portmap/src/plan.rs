@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::table::{self, HOLDERS, Maps};
 use cni::AddResult;
 use ipnetwork::IpNetwork;
-use kernel::net::nft::{Element, Key, Set, Value, Verdict};
+use kernel::net::nft::{Data, Element, Key, Set, Value, Verdict};
 use membership::{Member, Place, label};
 use std::net::IpAddr;
 
@@ -84,12 +84,27 @@ impl Plan {
         members
     }
 
+    /// The addresses of the node of which single ports lead to the pod, as what all pods share.
+    pub fn addresses(&self) -> Vec<Member> {
+        let single = self.ways.iter().filter_map(|way| way.host_ip);
+        let element = |ip| Element::new(ip).comment("some of its ports lead to pods");
+        single
+            .map(|ip| (Maps::of(ip).addresses, element(ip)))
+            .collect()
+    }
+
     /// The subnets for which somebody decides whose source a pod sees.
     pub fn subnets(&self) -> Vec<IpNetwork> {
         match self.hidden {
             Hidden::Neighbours => self.pods.clone(),
             Hidden::Nobody | Hidden::Everybody => Vec::new(),
         }
+    }
+
+    /// These ways without those of the plan.
+    pub fn without(&self, ways: Vec<Way>) -> Vec<Way> {
+        let others = ways.into_iter().filter(|way| !self.ways.contains(way));
+        others.collect()
     }
 
     /// The IPv4 address to which the node itself has to find a way from 127.0.0.1.
@@ -126,6 +141,29 @@ impl Plan {
 }
 
 impl Way {
+    /// The way that an element is; none where it leads to a chain, or is no way at all.
+    fn of(element: &Element) -> Option<Self> {
+        let (Key(key), Some(Data::Value(Key(data)))) = (&element.key, &element.data) else {
+            return None;
+        };
+        let (address, port) = key.split_at_checked(key.len().checked_sub(2)?)?;
+        let (
+            [Value::Proto(protocol), Value::Service(host_port)],
+            [pod, Value::Service(container_port)],
+        ) = (port, data.as_slice())
+        else {
+            return None;
+        };
+        Some(Self {
+            protocol: Protocol::of_number(*protocol)?,
+            host_ip: address.first().and_then(Value::address),
+            host_port: *host_port,
+            pod: pod.address()?,
+            container_port: *container_port,
+            conditions: Vec::new(),
+        })
+    }
+
     /// Where its element is.
     pub fn place(&self) -> Place {
         let maps = Maps::of(self.pod);
@@ -139,35 +177,37 @@ impl Way {
     }
 
     fn key(&self) -> Key {
+        self.key_at(self.host_ip.map(Value::from))
+    }
+
+    fn key_at(&self, address: Option<Value>) -> Key {
         let port = [
             Value::Proto(self.protocol.number()),
             Value::Service(self.host_port),
         ];
-        let address = self.host_ip.map(Value::from);
         Key(address.into_iter().chain(port).collect())
     }
 
-    /// The places under which another pod could have the same port.
-    pub fn rivals(&self) -> Vec<Place> {
+    /// The places under which another pod could have the same port, when these `addresses` of the node have ports of their
+    /// own: under one of the four kinds of maps the same packets can be meant.
+    pub fn rivals(&self, addresses: &[Value]) -> Vec<Place> {
         let maps = Maps::of(self.pod);
-        let mut every = self.clone();
-        every.host_ip = None;
-        let mut rivals = vec![(maps.any, every.key()), (maps.any_if, every.key())];
-        if self.host_ip.is_some() {
-            rivals.extend([(maps.at, self.key()), (maps.at_if, self.key())]);
-        }
-        rivals
+        let own = self.host_ip.map(Value::from);
+        let single = own.as_ref().map_or(addresses, std::slice::from_ref);
+        let single = single.iter().flat_map(|address| {
+            let key = self.key_at(Some(address.clone()));
+            [(maps.at, key.clone()), (maps.at_if, key)]
+        });
+        let every = self.key_at(None);
+        let every = [(maps.any, every.clone()), (maps.any_if, every)];
+        every.into_iter().chain(single).collect()
     }
+}
 
-    /// Whether an element of the maps by address is about the same port.
-    pub fn meets(&self, element: &Element) -> bool {
-        let Key(parts) = &element.key;
-        let port = [
-            Value::Proto(self.protocol.number()),
-            Value::Service(self.host_port),
-        ];
-        self.host_ip.is_none() && parts.ends_with(&port)
-    }
+/// The ways among elements.
+pub fn ways_in(members: &[Member]) -> Vec<Way> {
+    let ways = members.iter().filter_map(|(_, element)| Way::of(element));
+    ways.collect()
 }
 
 /// Where an attachment is known by.

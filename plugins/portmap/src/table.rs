@@ -7,6 +7,7 @@
 //!     map at4  { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }     of one address of the node
 //!     map any4_if, at4_if                                                                    under conditions
 //!     map back4 { type ipv4_addr : verdict; elements = { 10.1.0.7 : jump from_10.1.0.0/16 } }
+//!     set addresses4 { type ipv4_addr }      of the node, that are or were in at4 or at4_if
 //!     (the same for IPv6)
 //!     set holders  { type ifname }      a hash of each attachment that has anything here
 //!     set localnet { type ifname }      interfaces on which 127.0.0.1 may be answered
@@ -43,7 +44,7 @@ pub const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_portmap");
 pub const MARK: u32 = 1 << 6;
 
 /// The maps of one family.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maps {
     /// From protocol and port of any address of the node.
     pub any: Set<'static>,
@@ -55,6 +56,8 @@ pub struct Maps {
     pub at_if: Set<'static>,
     /// From a pod's address to the chain that decides whose source is hidden from it.
     pub back: Set<'static>,
+    /// The addresses of the node that are or have been in `at` or `at_if`: few, however many the ports. They stay.
+    pub addresses: Set<'static>,
 }
 
 const PORT: &[Type] = &[Type::InetProto, Type::InetService];
@@ -70,6 +73,7 @@ pub const V4: Maps = Maps {
     any_if: TABLE.verdict_map("any4_if", PORT),
     at_if: TABLE.verdict_map("at4_if", PORT_V4),
     back: TABLE.verdict_map("back4", &[Type::Ipv4Addr]).expiring(),
+    addresses: TABLE.set("addresses4", &[Type::Ipv4Addr]),
 };
 /// The maps of IPv6.
 pub const V6: Maps = Maps {
@@ -78,6 +82,7 @@ pub const V6: Maps = Maps {
     any_if: TABLE.verdict_map("any6_if", PORT),
     at_if: TABLE.verdict_map("at6_if", PORT_V6),
     back: TABLE.verdict_map("back6", &[Type::Ipv6Addr]).expiring(),
+    addresses: TABLE.set("addresses6", &[Type::Ipv6Addr]),
 };
 /// Which attachments have anything here, by a hash of their label; the value is how much.
 pub const HOLDERS: Set<'static> = TABLE
@@ -300,7 +305,8 @@ fn chains() -> [(Chain<'static>, Vec<Line>); 6] {
 fn everything() -> Batch {
     let mut batch = Batch::new();
     batch.add_new_table(TABLE);
-    for set in SETS.into_iter().chain([LOCALNET]) {
+    let shared = [LOCALNET, V4.addresses, V6.addresses];
+    for set in SETS.into_iter().chain(shared) {
         batch.add_set(set);
     }
     batch.add_chain(PORTS).add_chain(EVERYBODY);

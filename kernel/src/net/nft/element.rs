@@ -9,6 +9,7 @@ use super::verdict::Verdict;
 
 const KEY: u16 = 1;
 const DATA: u16 = 2;
+const TIMEOUT: u16 = 4;
 const EXPIRATION: u16 = 5;
 const USERDATA: u16 = 6;
 
@@ -112,12 +113,14 @@ impl RawElement {
             return Err(Malformed::Lacking("element", "key"));
         };
         let data = element.nested(DATA)?.map(RawData::read).transpose()?;
+        // One that never does has neither, or empty ones. What is left may be nothing at the moment.
+        let is_set = |time: Option<u64>| time.is_some_and(|time| time > 0);
+        let expires = is_set(element.u64(TIMEOUT)?) || is_set(element.u64(EXPIRATION)?);
         Ok(Self {
             key,
             data,
             comment: element.find(USERDATA)?.and_then(userdata::comment),
-            // One that never does has none, or an empty one.
-            expires: element.u64(EXPIRATION)?.is_some_and(|left| left > 0),
+            expires,
         })
     }
 }
@@ -151,5 +154,27 @@ impl From<Verdict> for Data {
 impl From<Key> for Data {
     fn from(value: Key) -> Self {
         Self::Value(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attributes::attribute;
+    use super::*;
+
+    #[test]
+    fn an_element_expires_also_in_its_last_moment() {
+        let expires = |timeout: u64, left: u64| {
+            let element = [
+                attribute(KEY, &attribute(1, &[10, 1, 0, 7])),
+                attribute(TIMEOUT, &timeout.to_be_bytes()),
+                attribute(EXPIRATION, &left.to_be_bytes()),
+            ];
+            let element = element.concat();
+            let element = RawElement::read(Attributes::new("element", &element));
+            element.expect("an element").expires
+        };
+        assert!(expires(4, 4) && expires(4, 0));
+        assert!(!expires(0, 0));
     }
 }

@@ -155,6 +155,7 @@ fn refusal(body: &[u8], flags: u16) -> Result<Option<Refusal>, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attributes::attribute;
     use super::*;
     use proptest::prelude::*;
 
@@ -168,14 +169,6 @@ mod tests {
         message.extend([0; 10]);
         message.extend(body);
         message
-    }
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(4 + value.len()).expect("short");
-        let mut attribute = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-        attribute.extend(value);
-        attribute.resize(attribute.len().next_multiple_of(4), 0);
-        attribute
     }
 
     /// Attributes in attributes, of the small types that nf_tables uses.

@@ -137,6 +137,15 @@ impl Value {
     }
 
     /// Why the kernel could not keep the value, if it could not.
+    /// The address, if it is one of IP.
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ipv4(address) => Some(IpAddr::V4(*address)),
+            Self::Ipv6(address) => Some(IpAddr::V6(*address)),
+            Self::Ether(_) | Self::Proto(_) | Self::Service(_) | Self::Ifname(_) => None,
+        }
+    }
+
     fn fault(&self) -> Option<String> {
         match self {
             Self::Ifname(name) if name.is_empty() || name.len() > 15 || name.contains('\0') => {

@@ -128,6 +128,25 @@ fn a_port_is_described_as_people_say_it() {
     );
 }
 
+#[test]
+fn a_port_of_one_address_is_a_rival_of_the_same_port_of_all() {
+    let all = plan(&settings(&[(Protocol::Tcp, None, 80)]), &DUAL[..1]).unwrap();
+    let one = |ip: &str| plan(&settings(&[(Protocol::Tcp, Some(ip), 80)]), &DUAL[..1]).unwrap();
+    let at = |ip: &str| Value::from(ip.parse::<IpAddr>().unwrap());
+    let known = [at("192.0.2.1"), at("192.0.2.2")];
+    let meet = |one: &Plan, other: &Plan| {
+        let place = other.ways[0].place();
+        one.ways[0].rivals(&known).contains(&place)
+    };
+    for ip in ["192.0.2.1", "192.0.2.2"] {
+        assert!(meet(&all, &one(ip)) && meet(&one(ip), &all), "{ip}");
+        assert_eq!(one(ip).addresses()[0].1.key, Key::from(at(ip)));
+    }
+    assert!(!meet(&all, &one("192.0.2.3")), "no port of it was ever led");
+    assert!(!meet(&one("192.0.2.1"), &one("192.0.2.2")));
+    assert!(all.addresses().is_empty());
+}
+
 proptest! {
     /// What DEL asks for directly is all that ADD made, so that listing is for the unknown alone.
     #[test]
@@ -142,6 +161,7 @@ proptest! {
         }
         let pods = if dual { &DUAL[..] } else { &DUAL[..1] };
         let plan = plan(&settings, pods).unwrap();
+        prop_assert_eq!(ways_in(&plan.members()), plan.ways.clone());
         let places = places(&settings, &plan.label, &pods_of(pods));
         for (set, element) in plan.members() {
             prop_assert!(places.contains(&(set, element.key)));

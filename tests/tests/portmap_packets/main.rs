@@ -3,15 +3,18 @@
 // The lint spares tests, but not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod udp;
+
 use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::{Value, json};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 use testkit::{
     Host, Network, Place, Plugins, Pod, Uplink, dual_stack, eventually, merged,
     unlike_the_reference,
 };
+use udp::bound;
 
 /// How long a packet may take that should arrive, and how long one is waited for that should not.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -91,22 +94,6 @@ fn seen(listener: &TcpListener, client: &Place, to: (IpAddr, u16)) -> io::Result
     session.set_read_timeout(Some(PATIENCE))?;
     let mut heard = [0; 5];
     session.read_exact(&mut heard)?;
-    Ok(peer.ip().to_canonical())
-}
-
-fn bound(place: &Place, address: &str) -> UdpSocket {
-    let socket = place.run(|| UdpSocket::bind(address)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket
-}
-
-/// Whether a datagram from the client is answered by the server.
-fn answered(server: &UdpSocket, client: &UdpSocket, to: (IpAddr, u16)) -> io::Result<IpAddr> {
-    client.send_to(b"hello", to)?;
-    let mut heard = [0; 5];
-    let (_, peer) = server.recv_from(&mut heard)?;
-    server.send_to(b"there", peer)?;
-    client.recv_from(&mut heard)?;
     Ok(peer.ip().to_canonical())
 }
 
@@ -210,68 +197,6 @@ fn an_address_of_the_node_has_its_own_ports() {
             assert!(seen(&listens, world.host.place(), (LOCALHOST, 8080)).is_err());
             assert!(seen(&listens, world.outside(), (Uplink::HOST[1], 8080)).is_err());
         },
-    );
-}
-
-#[test]
-fn udp_is_led_and_its_answers_find_back() {
-    let world = World::new(json!({}));
-    let mapping = json!([{"hostPort": 5353, "containerPort": 53, "protocol": "UDP"}]);
-    let pod = world.pod("dns", mapping);
-    let server = bound(&pod, "[::]:53");
-    for (host, outside) in Uplink::HOST.into_iter().zip(Uplink::OUTSIDE) {
-        let client = bound(world.outside(), "[::]:0");
-        assert_eq!(
-            answered(&server, &client, (host.to_mapped(), 5353)).unwrap(),
-            outside
-        );
-    }
-    let client = bound(world.host.place(), "127.0.0.1:0");
-    assert!(answered(&server, &client, (LOCALHOST, 5353)).is_ok());
-}
-
-/// As sockets of both families want an address.
-trait Mapped {
-    fn to_mapped(self) -> IpAddr;
-}
-
-impl Mapped for IpAddr {
-    fn to_mapped(self) -> IpAddr {
-        match self {
-            Self::V4(v4) => v4.to_ipv6_mapped().into(),
-            v6 @ Self::V6(_) => v6,
-        }
-    }
-}
-
-#[test]
-fn a_flow_that_began_before_the_pod_is_led_to_it() {
-    let world = World::new(json!({}));
-    let mapping = json!([{"hostPort": 5353, "containerPort": 53, "protocol": "udp"}]);
-    // Something made the kernel track connections before.
-    drop(world.pod("earlier", json!([tcp(9999)])));
-    let client = bound(world.outside(), "192.0.2.2:4000");
-    let to = (Uplink::HOST[0], 5353);
-    let before = bound(world.host.place(), "192.0.2.1:5353");
-    assert!(answered(&before, &client, to).is_ok());
-    drop(before);
-    let first = world.pod("first", mapping.clone());
-    let server = bound(&first, "[::]:53");
-    assert!(
-        answered(&server, &client, to).is_ok(),
-        "the node's own flow is forgotten"
-    );
-    // And when another pod takes the port over.
-    let offered = json!({"portMappings": mapping});
-    world
-        .network
-        .del(&first.attachment().offering(offered))
-        .silent();
-    let second = world.pod("second", mapping);
-    let server = bound(&second, "[::]:53");
-    assert!(
-        answered(&server, &client, to).is_ok(),
-        "the first pod's flow is forgotten"
     );
 }
 

@@ -1,30 +1,15 @@
-//! Rules in iptables' own tables, and packets' marks and connections, against the kernel that runs the tests, each in a
-//! network namespace of its own.
+//! Rules in iptables' own tables, and packets' marks and connections.
 //!
 //! The judges are `iptables-save` and `nft list ruleset`: each must read what we build as what it would have built.
 
-// The lint spares tests, but not what they share.
-#![allow(clippy::expect_used)]
-
-mod namespace;
-
+use super::namespace::run;
+use super::{commit, in_a_namespace};
 use kernel::net::nft::{
-    Batch, Chain, CtState, CtStatus, Error, Expression, Family, Hook, Policy, Socket, Table,
-    Verdict, clear_mark, counter, ct_state, ct_status, mark_has, set_mark, xt_comment, xt_mark,
+    Chain, CtState, CtStatus, Expression, Family, Hook, Policy, Table, Verdict, clear_mark,
+    counter, ct_state, ct_status, mark_has, set_mark, xt_comment, xt_mark,
 };
-use namespace::run;
 
 const BIT: u32 = 0x1000;
-
-fn in_a_namespace(test: impl FnOnce(Socket) + Send + 'static) {
-    namespace::inside(|| test(Socket::open().expect("nf_tables")));
-}
-
-fn commit(socket: &mut Socket, change: impl FnOnce(&mut Batch)) -> Result<(), Error> {
-    let mut batch = Batch::new();
-    change(&mut batch);
-    socket.commit(&batch)
-}
 
 fn jump(comment: &str, to: Chain<'_>) -> Vec<Expression> {
     vec![

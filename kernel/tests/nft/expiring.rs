@@ -1,12 +1,8 @@
-//! Elements that are told to go by themselves, against the kernel that runs the tests.
+//! Elements that are told to go by themselves.
 
-// The lint spares tests, but not what they share.
-#![allow(clippy::expect_used)]
-
-mod namespace;
-
-use kernel::net::nft::{Batch, Element, Error, Family, Set, Socket, Table, Type, Value, Verdict};
-use namespace::run;
+use super::namespace::run;
+use super::{commit, in_a_namespace};
+use kernel::net::nft::{Element, Family, Set, Socket, Table, Type, Value, Verdict};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -19,15 +15,8 @@ fn pod(last: u8) -> Element {
     Element::new(Value::Ipv4(Ipv4Addr::new(10, 1, 0, last))).comment("podnet/c1/eth0")
 }
 
-fn commit(socket: &mut Socket, change: impl FnOnce(&mut Batch)) -> Result<(), Error> {
-    let mut batch = Batch::new();
-    change(&mut batch);
-    socket.commit(&batch)
-}
-
 fn in_a_table(test: impl FnOnce(Socket) + Send + 'static) {
-    namespace::inside(|| {
-        let mut socket = Socket::open().expect("nf_tables");
+    in_a_namespace(|mut socket| {
         let there = pod(7).holding(Verdict::Accept);
         commit(&mut socket, |batch| {
             batch
@@ -91,7 +80,12 @@ fn what_comes_back_within_the_tick_stays() {
             batch.add_new_element(PODS, &again);
         })
         .expect("commit");
-        std::thread::sleep(Duration::from_millis(30));
+        // When one that was told later has gone, the first one's time is over.
+        commit(&mut socket, |batch| {
+            batch.expire_element(PODS, &pod(8));
+        })
+        .expect("commit");
+        await_gone(&mut socket, PODS, &pod(8));
         assert_eq!(
             socket.element(PODS, &again.key).expect("element"),
             Some(again)
