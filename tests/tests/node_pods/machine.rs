@@ -229,7 +229,8 @@ fn mounted_at(node: &Node, from: &Path, to: &str) {
 }
 
 impl Drop for Machine {
-    /// What a failed test has left mounted or looped is in the way of the pool's end.
+    /// What a failed test has left mounted or looped is in the way of the pool's end. Loop devices over published devices are
+    /// known by kubelet's paths, which all tests here share, so that one of another test may go as well: nobody misses it.
     fn drop(&mut self) {
         drop(self.containerd.take());
         self.node.beneath(KUBELET_DIR).release();
