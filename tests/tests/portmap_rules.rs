@@ -242,6 +242,21 @@ fn check_sees_what_is_missing() {
 }
 
 #[test]
+fn a_set_that_is_missing_comes_with_the_next_add() {
+    unlike_the_reference("it has no sets", || {
+        let (host, network) = prepared(json!({}));
+        host.sh("nft delete set inet hawser_portmap addresses4");
+        let pod = host.pod("web");
+        let mapping = json!({"hostPort": 8080, "containerPort": 80, "hostIP": "192.0.2.1"});
+        let attachment = offering(&pod, &json!([mapping]));
+        network.add(&attachment).ok();
+        network.check(&attachment).silent();
+        let set = host.sh("nft list set inet hawser_portmap addresses4");
+        assert!(set.contains("192.0.2.1"), "{set}");
+    });
+}
+
+#[test]
 fn gc_removes_what_is_not_listed_and_nothing_else() {
     unlike_the_reference(NEITHER, || {
         let (host, network) = prepared(json!({"conditionsV4": ["-i", "uplink"]}));

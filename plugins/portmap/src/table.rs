@@ -201,10 +201,12 @@ fn guard() -> Vec<Line> {
     ]
 }
 
-/// Makes what is missing of the static part.
+/// Makes what is missing of the static part. A table that lacks a set is of an earlier version, or somebody removed it.
 pub fn ensure(nft: &mut Socket) -> Result<(), Error> {
     if nft.table_exists(TABLE)? {
-        return Ok(());
+        let mut batch = Batch::new();
+        add_sets(&mut batch);
+        return Ok(nft.commit(&batch)?);
     }
     Ok(membership::commit_new(nft, &everything())?)
 }
@@ -302,13 +304,17 @@ fn chains() -> [(Chain<'static>, Vec<Line>); 6] {
     ]
 }
 
-fn everything() -> Batch {
-    let mut batch = Batch::new();
-    batch.add_new_table(TABLE);
+fn add_sets(batch: &mut Batch) {
     let shared = [LOCALNET, V4.addresses, V6.addresses];
     for set in SETS.into_iter().chain(shared) {
         batch.add_set(set);
     }
+}
+
+fn everything() -> Batch {
+    let mut batch = Batch::new();
+    batch.add_new_table(TABLE);
+    add_sets(&mut batch);
     batch.add_chain(PORTS).add_chain(EVERYBODY);
     let accept = Policy::Accept;
     batch.add_base_chain(PREROUTING, Hook::NatPrerouting(BEHIND_SERVICES), accept);
