@@ -21,17 +21,25 @@ RUN apt-get update -qq \
  && for program in btrfstune e2fsck mkfs.btrfs mkfs.ext4 mkfs.xfs resize2fs; do \
         path=$(readlink -f "$(command -v "$program")"); \
         install -D "$path" "/image/usr/sbin/$program"; \
+        echo "$path" >>/image/files; \
         ldd "$path" | grep -o '/[^ ]*' | while read -r library; do \
-            install -D "$(readlink -f "$library")" "/image/usr/${library#/}"; \
+            place=${library#/}; \
+            install -D "$(readlink -f "$library")" "/image/usr/${place#usr/}"; \
+            readlink -f "$library" >>/image/files; \
         done; \
     done \
- && cp /etc/mke2fs.conf /image/etc/ \
+ && install -D -m 644 /etc/mke2fs.conf /image/etc/mke2fs.conf \
+ && echo /etc/mke2fs.conf >>/image/files \
  && printf 'root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n' >/image/etc/passwd \
  && printf 'root:x:0:\nnogroup:x:65534:\n' >/image/etc/group \
- && dpkg-query -W -f '${Package}\t${Version}\n' btrfs-progs e2fsprogs xfsprogs libc6 >/image/usr/share/hawser/packages.tsv \
- && for package in btrfs-progs e2fsprogs xfsprogs libc6; do \
-        install -D "/usr/share/doc/$package/copyright" "/image/usr/share/doc/$package/copyright"; \
-    done
+ && sort -u /image/files | while read -r file; do \
+        dpkg-query -S "$file" 2>/dev/null || dpkg-query -S "${file#/usr}"; \
+    done | sed 's/:.*//' | sort -u >/image/packages \
+ && xargs dpkg-query -W -f '${Package}\t${Version}\n' </image/packages >/image/usr/share/hawser/packages.tsv \
+ && while read -r package; do \
+        install -D -m 644 "/usr/share/doc/$package/copyright" "/image/usr/share/doc/$package/copyright"; \
+    done </image/packages \
+ && rm /image/files /image/packages
 
 FROM scratch
 LABEL org.opencontainers.image.title="Hawser" \

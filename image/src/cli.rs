@@ -19,9 +19,9 @@ struct Cli {
     /// The folder in which the packages of the programs were unpacked.
     #[arg(long)]
     root: PathBuf,
-    /// A table of the packages and their versions, which goes into the image.
+    /// A table of what each package brought there: package, version and path, a line for each file.
     #[arg(long)]
-    packages: PathBuf,
+    files: PathBuf,
     /// The image's name, without its tag.
     #[arg(long, default_value = "docker.io/hawser/hawser")]
     repository: String,
@@ -48,9 +48,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Error> {
-    let listed = fs::read_to_string(&cli.packages).map_err(Error::io("read", &cli.packages))?;
+    let files = fs::read_to_string(&cli.files).map_err(Error::io("read", &cli.files))?;
     let layers = [
-        contents::system(&cli.root, &listed)?.pack(cli.epoch)?,
+        contents::system(&cli.root, &files)?.pack(cli.epoch)?,
         contents::executables(&cli.bin_dir)?.pack(cli.epoch)?,
     ];
     let name = Name {

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::layer::{Content, Layer};
 use crate::needed;
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Our executables.
@@ -31,8 +31,9 @@ const LINKS: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 const PASSWD: &str = "root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n";
 const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
 
-/// The layer of programs and libraries from packages that were unpacked in `root`; `listed` is a table of their versions.
-pub fn system(root: &Path, listed: &str) -> Result<Layer, Error> {
+/// The layer of programs and libraries from packages that were unpacked in `root`; `files` says which package each file is
+/// from, a line of package, version and path for each, with tabs between them.
+pub fn system(root: &Path, files: &str) -> Result<Layer, Error> {
     let mut layer = Layer::default();
     for link in LINKS {
         layer.link(link, &format!("usr/{link}"));
@@ -43,11 +44,11 @@ pub fn system(root: &Path, listed: &str) -> Result<Layer, Error> {
     }
     layer.text("etc/passwd", PASSWD);
     layer.text("etc/group", GROUP);
-    layer.text("usr/share/hawser/packages.tsv", listed);
 
     let mut programs = Vec::new();
     for program in PROGRAMS {
-        let (place, file) = program_of(root, program)?;
+        let file = program_of(root, program)?;
+        let place = format!("usr/sbin/{program}");
         layer.add(&place, Content::File(file.clone()), 0o755);
         programs.push(file);
     }
@@ -56,7 +57,7 @@ pub fn system(root: &Path, listed: &str) -> Result<Layer, Error> {
     }
     let defaults = root.join("etc/mke2fs.conf");
     layer.add("etc/mke2fs.conf", Content::File(defaults), 0o644);
-    add_licences(&mut layer, root)?;
+    add_packages(&mut layer, root, files)?;
     Ok(layer)
 }
 
@@ -73,11 +74,10 @@ pub fn executables(bin_dir: &Path) -> Result<Layer, Error> {
     Ok(layer)
 }
 
-fn program_of(root: &Path, program: &str) -> Result<(String, PathBuf), Error> {
+fn program_of(root: &Path, program: &str) -> Result<PathBuf, Error> {
     for folder in FOLDERS {
-        let place = format!("{folder}/{program}");
-        if let Some(file) = needed::resolved(root, &root.join(&place)) {
-            return Ok((needed::in_usr(&place), file));
+        if let Some(file) = needed::resolved(root, &root.join(folder).join(program)) {
+            return Ok(file);
         }
     }
     Err(Error::NoProgram {
@@ -86,19 +86,31 @@ fn program_of(root: &Path, program: &str) -> Result<(String, PathBuf), Error> {
     })
 }
 
-/// What the packages' licences ask to be passed on with them.
-fn add_licences(layer: &mut Layer, root: &Path) -> Result<(), Error> {
-    let folder = root.join("usr/share/doc");
-    for entry in fs::read_dir(&folder).map_err(Error::io("look into", &folder))? {
-        let package = entry.map_err(Error::io("look into", &folder))?.path();
-        let copyright = package.join("copyright");
-        let name = package
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        if let (Some(name), Some(file)) = (name, needed::resolved(root, &copyright)) {
-            let place = format!("usr/share/doc/{name}/copyright");
-            layer.add(&place, Content::File(file), 0o644);
-        }
+/// The list of the packages that files of the layer are from, and what their licences ask to be passed on with them.
+fn add_packages(layer: &mut Layer, root: &Path, files: &str) -> Result<(), Error> {
+    let owners: HashMap<&str, (&str, &str)> = files.lines().filter_map(owned).collect();
+    let mut packages = BTreeMap::new();
+    for file in layer.files() {
+        let path = file.strip_prefix(root).unwrap_or(file);
+        let owner = path.to_str().and_then(|path| owners.get(path));
+        let (package, version) = owner.ok_or_else(|| Error::Nobodys(file.to_owned()))?;
+        packages.insert((*package).to_owned(), (*version).to_owned());
     }
+    let mut listed = String::new();
+    for (package, version) in packages {
+        let place = format!("usr/share/doc/{package}/copyright");
+        let licence = needed::resolved(root, &root.join(&place))
+            .ok_or_else(|| Error::NoLicence(package.clone()))?;
+        layer.add(&place, Content::File(licence), 0o644);
+        listed.push_str(&format!("{package}\t{version}\n"));
+    }
+    layer.text("usr/share/hawser/packages.tsv", &listed);
     Ok(())
+}
+
+/// A line of the table: a path, and the package and version that it is from.
+fn owned(line: &str) -> Option<(&str, (&str, &str))> {
+    let mut fields = line.splitn(3, '\t');
+    let (package, version) = (fields.next()?, fields.next()?);
+    Some((fields.next()?, (package, version)))
 }

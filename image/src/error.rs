@@ -37,6 +37,12 @@ pub enum Error {
         /// Where the packages were unpacked.
         root: PathBuf,
     },
+    /// A file that no package is said to have brought.
+    #[error("{} is from no package: unpack the packages again (delete target/image)", .0.display())]
+    Nobodys(PathBuf),
+    /// A package without the file that its licence asks for.
+    #[error("the package {0} brought no copyright file, which its licence asks to be passed on")]
+    NoLicence(String),
     /// A program that cannot be read as one.
     #[error("{}: {source}", .path.display())]
     Elf {

@@ -69,6 +69,16 @@ impl Layer {
         self.entries.keys().map(String::as_str)
     }
 
+    /// The files that are read when the layer is packed.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.entries
+            .values()
+            .filter_map(|(content, _)| match content {
+                Content::File(path) => Some(path.as_path()),
+                _ => None,
+            })
+    }
+
     /// Packs the layer; everything in it is as old as `epoch`, in seconds.
     pub fn pack(&self, epoch: u64) -> Result<Packed, Error> {
         let tar = self.tar(epoch)?;

@@ -4,7 +4,7 @@ use crate::error::Error;
 use object::elf::{DT_NEEDED, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, StringTable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -81,14 +81,17 @@ fn strings<'a, P: ProgramHeader<Endian = Endianness>>(
 /// need in turn.
 pub fn closure(root: &Path, programs: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Error> {
     let mut found = BTreeMap::new();
+    // A library that names the loader means the one that is there already.
+    let mut loaders = BTreeSet::new();
     let mut open: Vec<PathBuf> = programs.to_vec();
     while let Some(path) = open.pop() {
         let needs = needs(&path)?;
-        let loader = needs
-            .loader
-            .iter()
-            .map(|loader| loader.trim_start_matches('/').to_owned());
-        for library in needs.libraries.iter().cloned().chain(loader) {
+        let loader = needs.loader.as_deref().unwrap_or_default();
+        let loader = loader.trim_start_matches('/').to_owned();
+        loaders.extend(loader.rsplit('/').next().map(str::to_owned));
+        let libraries = needs.libraries.into_iter();
+        let libraries = libraries.filter(|library| !loaders.contains(library));
+        for library in libraries.chain((!loader.is_empty()).then_some(loader)) {
             let (place, file) = library_of(root, &library, &path)?;
             if found.insert(place, file.clone()).is_none() {
                 open.push(file);

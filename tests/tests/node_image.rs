@@ -3,31 +3,26 @@
 // The lint spares tests, but not what they share.
 #![allow(clippy::unwrap_used)]
 
+use hawser_image::contents::{EXECUTABLES, PACKAGES, PROGRAMS};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the driver starts, and how each tells that it can start.
-const PROGRAMS: [(&str, &[&str]); 6] = [
-    ("mkfs.ext4", &["-V"]),
-    ("e2fsck", &["-V"]),
-    ("resize2fs", &["-P", "/small.img"]),
-    ("mkfs.xfs", &["-V"]),
-    ("mkfs.btrfs", &["--version"]),
-    ("btrfstune", &["--help"]),
+/// What the driver has the programs do: each makes, checks or grows a filesystem in an image file.
+const USES: [(&str, &[&str]); 6] = [
+    ("mkfs.ext4", &["-q", "/ext4.img"]),
+    ("e2fsck", &["-f", "-n", "/ext4.img"]),
+    ("resize2fs", &["/ext4.img", "20M"]),
+    ("mkfs.xfs", &["-q", "/xfs.img"]),
+    ("mkfs.btrfs", &["-q", "/btrfs.img"]),
+    ("btrfstune", &["-f", "-u", "/btrfs.img"]),
 ];
+/// The files for them, and their sizes in MiB.
+const IMAGES: [(&str, u64); 3] = [("ext4.img", 16), ("xfs.img", 300), ("btrfs.img", 128)];
 /// The largest that what is not ours may be, in bytes, compressed.
 const SYSTEM_LIMIT: u64 = 16 << 20;
-
-/// Packs an archive into a folder.
-fn pack(dir: &Path, name: &str) -> PathBuf {
-    let archive = dir.join(name);
-    testkit::pack(&archive);
-    archive
-}
 
 fn unpack(archive: &Path, dir: &Path, gzip: bool) {
     fs::create_dir_all(dir).unwrap();
@@ -51,7 +46,8 @@ struct Image {
 impl Image {
     fn unpacked() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let archive = pack(folder.path(), "image.tar");
+        let archive = folder.path().join("image.tar");
+        fs::write(&archive, testkit::packed()).unwrap();
         let layout = folder.path().join("layout");
         unpack(&archive, &layout, false);
         let index = json(&layout.join("index.json"));
@@ -136,10 +132,10 @@ fn the_archive_is_an_image_and_the_same_each_time() {
         env!("CARGO_PKG_VERSION")
     );
 
-    let again = pack(image.folder.path(), "again.tar");
-    let first = fs::read(image.folder.path().join("image.tar")).unwrap();
+    let again = image.folder.path().join("again.tar");
+    testkit::pack(&again);
     assert!(
-        first == fs::read(again).unwrap(),
+        testkit::packed() == fs::read(again).unwrap(),
         "the same input gives the same bytes"
     );
 
@@ -159,32 +155,27 @@ fn what_is_needed_is_in_it_and_nothing_to_break_in_with() {
             assert!(!root.join(folder).join(shell).exists(), "{folder}/{shell}");
         }
     }
-    let file = fs::File::create(root.join("small.img")).unwrap();
-    file.set_len(16 << 20).unwrap();
-    drop(file);
+    for (name, mebibytes) in IMAGES {
+        let file = fs::File::create(root.join(name)).unwrap();
+        file.set_len(mebibytes << 20).unwrap();
+    }
+    // The programs look into /proc/mounts, as the driver's container has it.
+    let enter = r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#;
     let inside = |program: &str, words: &[&str]| {
-        let output = Command::new("chroot")
-            .arg(&root)
-            .arg(program)
-            .args(words)
-            .output()
-            .unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", enter]).arg(&root);
+        let output = command.arg(program).args(words).output().unwrap();
         let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.success(), told)
     };
-    let (formatted, told) = inside("/usr/sbin/mkfs.ext4", &["-q", "/small.img"]);
-    assert!(formatted, "{told}");
-    for (program, words) in PROGRAMS {
-        let place = ["/usr/sbin", "/usr/bin"].map(|folder| format!("{folder}/{program}"));
-        let place = place
-            .iter()
-            .find(|place| root.join(&place[1..]).exists())
-            .unwrap();
-        let (_, told) = inside(place, words);
-        assert!(!told.contains("shared libraries"), "{program}: {told}");
-        assert!(!told.is_empty(), "{program} says something");
+    let mut used: Vec<_> = USES.iter().map(|(program, _)| *program).collect();
+    used.sort_unstable();
+    assert_eq!(used, PROGRAMS);
+    for (program, words) in USES {
+        let (ran, told) = inside(&format!("/usr/sbin/{program}"), words);
+        assert!(ran, "{program}: {told}");
     }
-    for program in ["csi-hostpath", "hawser", "hawser-node"] {
+    for program in EXECUTABLES {
         let (ran, told) = inside(&format!("/usr/local/bin/{program}"), &["--version"]);
         assert!(
             ran && told.contains(env!("CARGO_PKG_VERSION")),
@@ -192,30 +183,51 @@ fn what_is_needed_is_in_it_and_nothing_to_break_in_with() {
         );
     }
     let packages = fs::read_to_string(root.join("usr/share/hawser/packages.tsv")).unwrap();
-    let versions: BTreeMap<_, _> = packages
+    let listed: Vec<_> = packages
         .lines()
-        .filter_map(|line| line.split_once('\t'))
+        .map(|line| line.split_once('\t').unwrap().0)
         .collect();
-    for package in ["btrfs-progs", "e2fsprogs", "xfsprogs", "libc6"] {
-        assert!(versions.contains_key(package), "{package}: {packages}");
-        assert!(
-            root.join(format!("usr/share/doc/{package}/copyright"))
-                .is_file(),
-            "{package}"
-        );
+    for package in PACKAGES.into_iter().chain(["libc6", "libuuid1"]) {
+        assert!(listed.contains(&package), "{package}: {packages}");
     }
+    assert!(
+        !listed.contains(&"libpcre2-8-0"),
+        "nothing needs it: {packages}"
+    );
+    let licensed = fs::read_dir(root.join("usr/share/doc")).unwrap();
+    let mut licensed: Vec<_> = licensed
+        .map(|entry| entry.unwrap().path())
+        .inspect(|folder| assert!(folder.join("copyright").is_file(), "{}", folder.display()))
+        .map(|folder| folder.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    licensed.sort();
+    assert_eq!(licensed, listed);
+}
+
+/// Every path in a folder, with mode and target of a link.
+fn paths(folder: &Path) -> String {
+    let output = Command::new("find")
+        .arg(folder)
+        .args(["-mindepth", "1", "-printf", "%P %m %l\n"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 #[test]
 fn a_dockerfile_packs_the_same() {
     let dockerfile =
         fs::read_to_string(testkit::manifests::repository().join("Dockerfile")).unwrap();
-    for (program, _) in PROGRAMS {
-        assert!(dockerfile.contains(program), "{program}");
+    for executable in EXECUTABLES {
+        assert!(
+            dockerfile.contains(&format!("/{executable}\"")),
+            "{executable}"
+        );
     }
-    for package in ["btrfs-progs", "e2fsprogs", "xfsprogs"] {
-        assert!(dockerfile.contains(package), "{package}");
-    }
+    assert!(dockerfile.contains(&format!(" {} ", PACKAGES.join(" "))));
     let image = Image::unpacked();
     for (label, value) in image.config["config"]["Labels"].as_object().unwrap() {
         let line = format!("{label}=\"{}\"", value.as_str().unwrap());
@@ -223,4 +235,27 @@ fn a_dockerfile_packs_the_same() {
     }
     let path = image.config["config"]["Env"][0].as_str().unwrap();
     assert!(dockerfile.contains(path), "{path}");
+
+    // What its second stage does after installing the packages, which this machine has.
+    let stage = dockerfile
+        .split("FROM ")
+        .find(|stage| stage.contains("apt-get"))
+        .unwrap();
+    let (_, commands) = stage.split_once(&PACKAGES.join(" ")).unwrap();
+    let commands = commands
+        .trim_start()
+        .trim_start_matches(['\\', '\n', ' ', '&']);
+    let scratch = tempfile::tempdir().unwrap();
+    let made = scratch.path().join("image");
+    let commands = commands.replace("/image", &made.display().to_string());
+    let output = Command::new("sh")
+        .arg("-ec")
+        .arg(commands)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let root = image.folder.path().join("system");
+    unpack(&image.blob(&image.manifest["layers"][0]), &root, true);
+    assert_eq!(paths(&made), paths(&root));
 }
