@@ -99,6 +99,7 @@ impl Setup {
         let mut driver = Driver {
             setup: self,
             process: None,
+            watch: None,
         };
         driver.start();
         driver
@@ -143,6 +144,9 @@ impl Setup {
 pub struct Driver {
     setup: Setup,
     process: Option<Process>,
+    /// By which its socket was seen. The kernel takes longer to close an inotify than the driver to start, which a bench
+    /// would measure: it is closed when the driver ends.
+    watch: Option<Appearance>,
 }
 
 impl Driver {
@@ -169,6 +173,7 @@ impl Driver {
             process.wait_with(appearance.event(), PATIENCE);
         }
         self.process = Some(process);
+        self.watch = Some(appearance);
     }
 
     /// Starts it again with other flags; it is stopped first where it runs.
@@ -183,12 +188,14 @@ impl Driver {
     /// Asks it to end (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         let ended = self.running().end(Signal::TERM, PATIENCE);
+        self.watch = None;
         ended.unwrap_or_else(|| panic!("the driver does not stop; it said:\n{}", self.log()))
     }
 
     /// Kills it (SIGKILL), as a crash would.
     pub fn kill(&mut self) {
         self.running().end(Signal::KILL, PATIENCE);
+        self.watch = None;
     }
 
     /// Stops and starts it.
