@@ -158,7 +158,7 @@ fn forward(host: &mut Rtnl, sysctls: &Sysctls, gateways: &[IpNetwork]) -> Result
             _ => host.forwards_v6()?,
         };
         if on != Some(true) {
-            sysctls.set(key, "1")?;
+            sysctls.ensure(key, "1")?;
         }
     }
     Ok(())

@@ -83,8 +83,3 @@ pub fn set(key: &str, value: &str) -> Result<bool, Error> {
 pub fn get(key: &str) -> Result<Option<String>, Error> {
     Sysctls::open()?.get(key)
 }
-
-/// Ensures one sysctl of the calling thread's namespace; see [`Sysctls::ensure`].
-pub fn ensure(key: &str, value: &str) -> Result<bool, Error> {
-    Sysctls::open()?.ensure(key, value)
-}

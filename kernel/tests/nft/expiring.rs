@@ -57,7 +57,9 @@ fn elements_stay_until_they_are_told_to_go() {
         assert!(socket.elements(MAP).expect("elements").is_empty());
         let listed = run("nft", "list ruleset");
         assert!(
-            listed.contains("10.1.0.8 comment") && listed.contains("flags timeout"),
+            listed.contains("10.1.0.8 comment")
+                && listed.contains("flags timeout")
+                && listed.contains("gc-interval 5s"),
             "{listed}"
         );
     });

@@ -96,7 +96,7 @@ const HEALTH: Table = (
         ("", "persistentvolumes", "get list watch"),
     ],
 );
-/// external-provisioner's capacity objects, which belong to what the pod belongs to.
+/// external-provisioner's capacity objects, which belong to its pod.
 const CAPACITY: Table = (
     "hawser-csi-capacity",
     &[

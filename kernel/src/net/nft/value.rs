@@ -136,7 +136,6 @@ impl Value {
         })
     }
 
-    /// Why the kernel could not keep the value, if it could not.
     /// The address, if it is one of IP.
     pub const fn address(&self) -> Option<IpAddr> {
         match self {
@@ -146,6 +145,7 @@ impl Value {
         }
     }
 
+    /// Why the kernel could not keep the value, if it could not.
     fn fault(&self) -> Option<String> {
         match self {
             Self::Ifname(name) if name.is_empty() || name.len() > 15 || name.contains('\0') => {

@@ -78,24 +78,24 @@ impl Fields {
 
     /// A number, if it is there.
     pub(super) fn number(&mut self, name: &str) -> Result<Option<i64>> {
-        let path = self.within(name);
-        let number = |value: Value| {
-            value
-                .as_i64()
-                .ok_or(format!("{path} is no number: {value}"))
-        };
-        self.take(name).map(number).transpose()
+        self.scalar(name, "number", Value::as_i64)
     }
 
     /// A switch, if it is there.
     pub(super) fn switch(&mut self, name: &str) -> Result<Option<bool>> {
+        self.scalar(name, "switch", Value::as_bool)
+    }
+
+    fn scalar<T>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        read: fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>> {
         let path = self.within(name);
-        let switch = |value: Value| {
-            value
-                .as_bool()
-                .ok_or(format!("{path} is no switch: {value}"))
-        };
-        self.take(name).map(switch).transpose()
+        let value = self.take(name);
+        let read = |value: Value| read(&value).ok_or(format!("{path} is no {kind}: {value}"));
+        value.map(read).transpose()
     }
 
     /// The names of the fields that are left.
