@@ -9,14 +9,17 @@ use tonic::{Request, Response, Status};
 
 use crate::call::Calls;
 use crate::check::{self, Rules};
-use crate::driver::{Condition, Driver, Offers};
+use crate::driver::{Condition, Offers, Settings};
 use crate::error::Error;
 use crate::record::Volume;
 use crate::reply;
 use crate::request;
+use crate::store::Most;
 
-/// Entries of a list told at once, when the caller sets no bound: a message of 4 MiB, which is what clients take, holds them.
-const ENTRIES: usize = 4000;
+/// Entries of a list told at once, when the caller sets no bound.
+const ENTRIES: usize = 8000;
+/// Bytes of them at most: clients take messages of 4 MiB, in which there is a token as well.
+const BYTES: usize = (4 << 20) - 1024;
 
 /// The service.
 pub struct ControllerService {
@@ -50,7 +53,7 @@ impl Controller for ControllerService {
                 |driver, wanted| {
                     let volume = driver.create_volume(wanted)?;
                     Ok(CreateVolumeResponse {
-                        volume: Some(reply::volume(&driver.settings, &volume)),
+                        volume: Some(reply::volume(&driver.settings, volume)),
                     })
                 },
             )
@@ -146,14 +149,16 @@ impl Controller for ControllerService {
                 request,
                 check::list_volumes,
                 |driver, page| {
-                    let part = driver.list_volumes(&bounded(page))?;
-                    let conditions = driver.conditions(&part.items);
-                    let entries = part.items.iter().zip(conditions);
+                    let topology = reply::topology(&driver.settings);
+                    let part = driver.list_volumes(
+                        page.after.as_deref(),
+                        bounded(page.most),
+                        |volume, condition| entry(&driver.settings, &topology, volume, condition),
+                    )?;
+                    let last = part.items.last().and_then(|entry| entry.volume.as_ref());
                     Ok(ListVolumesResponse {
-                        next_token: next(part.more, part.items.last().map(|volume| &volume.id)),
-                        entries: entries
-                            .map(|(volume, condition)| entry(driver, volume, condition))
-                            .collect(),
+                        next_token: next(part.more, last.map(|volume| &volume.volume_id)),
+                        entries: part.items,
                     })
                 },
             )
@@ -172,11 +177,11 @@ impl Controller for ControllerService {
                 |driver, id| {
                     let volume = driver.volume(&id)?;
                     Ok(ControllerGetVolumeResponse {
-                        volume: Some(reply::volume(&driver.settings, &volume)),
                         status: Some(controller_get_volume_response::VolumeStatus {
                             published_node_ids: reply::nodes(&driver.settings, &volume),
                             volume_condition: Some(reply::condition(driver.condition(&volume))),
                         }),
+                        volume: Some(reply::volume(&driver.settings, volume)),
                     })
                 },
             )
@@ -287,7 +292,7 @@ impl Controller for ControllerService {
                 request,
                 check::list_snapshots,
                 |driver, mut wanted| {
-                    wanted.page = bounded(wanted.page);
+                    wanted.page.most = Some(bounded(wanted.page.most).entries);
                     let part = driver.list_snapshots(&wanted)?;
                     Ok(ListSnapshotsResponse {
                         next_token: next(part.more, part.items.last().map(|snapshot| &snapshot.id)),
@@ -360,10 +365,10 @@ fn validated(
     Ok((wanted, confirmed))
 }
 
-fn bounded(page: request::Page) -> request::Page {
-    request::Page {
-        most: Some(page.most.map_or(ENTRIES, |most| most.min(ENTRIES))),
-        ..page
+fn bounded(most: Option<usize>) -> Most {
+    Most {
+        entries: most.map_or(ENTRIES, |most| most.min(ENTRIES)),
+        bytes: BYTES,
     }
 }
 
@@ -372,12 +377,17 @@ fn next(more: bool, last: Option<&String>) -> String {
     last.filter(|_| more).cloned().unwrap_or_default()
 }
 
-fn entry(driver: &Driver, volume: &Volume, condition: Condition) -> list_volumes_response::Entry {
+fn entry(
+    settings: &Settings,
+    topology: &Option<Topology>,
+    volume: Volume,
+    condition: Condition,
+) -> list_volumes_response::Entry {
     list_volumes_response::Entry {
-        volume: Some(reply::volume(&driver.settings, volume)),
         status: Some(list_volumes_response::VolumeStatus {
-            published_node_ids: reply::nodes(&driver.settings, volume),
+            published_node_ids: reply::nodes(settings, &volume),
             volume_condition: Some(reply::condition(condition)),
         }),
+        volume: Some(reply::volume_at(topology.clone(), volume)),
     }
 }

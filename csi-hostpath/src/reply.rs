@@ -1,14 +1,12 @@
 //! Records as callers are told of them.
 
-use std::collections::BTreeMap;
-
 use proto::csi::volume_content_source::{SnapshotSource, Type as Source, VolumeSource};
 use proto::csi::volume_usage::Unit;
 use proto::csi::{self, Topology, VolumeContentSource, VolumeUsage};
 
 use crate::attachment::{Stats, Usage};
 use crate::driver::{Condition, Settings};
-use crate::record::{Group, Progress, Snapshot, Volume};
+use crate::record::{Group, Kind, Progress, Snapshot, Volume};
 
 /// Nanoseconds in a second.
 const SECOND: i64 = 1_000_000_000;
@@ -30,34 +28,34 @@ pub fn topology(settings: &Settings) -> Option<Topology> {
 }
 
 /// The context of a volume: the same as long as it exists (G-17).
-pub fn context(volume: &Volume) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("kind".to_owned(), volume.kind().name().to_owned()),
-        ("pool".to_owned(), volume.pool.clone()),
-    ])
+pub fn context<M: FromIterator<(String, String)>>(kind: Kind, pool: &str) -> M {
+    let told = [("kind", kind.name()), ("pool", pool)];
+    told.into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// A volume (CV-10).
-pub fn volume(settings: &Settings, volume: &Volume) -> csi::Volume {
+pub fn volume(settings: &Settings, volume: Volume) -> csi::Volume {
+    volume_at(topology(settings), volume)
+}
+
+/// The same, for many: of a node whose topology is known.
+pub fn volume_at(topology: Option<Topology>, volume: Volume) -> csi::Volume {
     csi::Volume {
         capacity_bytes: bytes(volume.size),
-        volume_id: volume.id.clone(),
-        volume_context: context(volume).into_iter().collect(),
-        content_source: source(volume).map(|source| VolumeContentSource {
-            r#type: Some(source),
-        }),
-        accessible_topology: topology(settings).into_iter().collect(),
+        volume_context: context(volume.kind(), &volume.pool),
+        content_source: source(volume.from_snapshot, volume.from_volume),
+        accessible_topology: topology.into_iter().collect(),
+        volume_id: volume.id,
     }
 }
 
-fn source(volume: &Volume) -> Option<Source> {
-    let snapshot = volume
-        .from_snapshot
-        .clone()
-        .map(|snapshot_id| Source::Snapshot(SnapshotSource { snapshot_id }));
-    snapshot.or_else(|| {
-        let volume_id = volume.from_volume.clone()?;
-        Some(Source::Volume(VolumeSource { volume_id }))
+fn source(snapshot: Option<String>, volume: Option<String>) -> Option<VolumeContentSource> {
+    let snapshot = snapshot.map(|snapshot_id| Source::Snapshot(SnapshotSource { snapshot_id }));
+    let volume = volume.map(|volume_id| Source::Volume(VolumeSource { volume_id }));
+    snapshot.or(volume).map(|source| VolumeContentSource {
+        r#type: Some(source),
     })
 }
 
@@ -125,7 +123,8 @@ fn time(nanoseconds: i64) -> prost_types::Timestamp {
 mod tests {
     use super::*;
     use crate::driver::Offers;
-    use crate::record::{Attached, Kind};
+    use crate::record::Attached;
+    use std::collections::BTreeMap;
 
     fn settings(offered: bool) -> Settings {
         Settings {
@@ -165,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_volume_is_where_its_node_is() {
-        let told = volume(&settings(true), &record());
+        let told = volume(&settings(true), record());
         assert_eq!(told.capacity_bytes, 7);
         let segments = &told.accessible_topology[0].segments;
         assert_eq!(segments["topology.d.example/node"], "n1");
@@ -176,7 +175,7 @@ mod tests {
             }))
         );
         assert!(
-            volume(&settings(false), &record())
+            volume(&settings(false), record())
                 .accessible_topology
                 .is_empty()
         );
@@ -186,7 +185,7 @@ mod tests {
     fn the_context_is_kind_and_pool_and_nothing_else() {
         let told = [("kind", "image"), ("pool", "fast")];
         assert_eq!(
-            context(&record()),
+            context::<BTreeMap<_, _>>(Kind::Image, "fast"),
             told.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
         );
     }

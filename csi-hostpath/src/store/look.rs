@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
+use prost::Message;
 use redb::{Error, ReadTransaction, TableError};
 
 use super::tables::{IDENTITIES, OF_SOURCE, Object, POOLS, record};
-use super::{Part, Promised};
+use super::{Most, Part, Promised};
 use crate::record::Snapshot;
 
 /// The object of that id.
@@ -25,17 +26,18 @@ fn listed<T: Object>(txn: &ReadTransaction, id: &str) -> Result<T, Error> {
     get(txn, id)?.ok_or_else(|| Error::Corrupted(format!("{id} is listed and has no record")))
 }
 
-/// Up to `most` objects whose ids are greater than `after`.
-pub(super) fn list<T: Object>(
+/// Up to `most` objects whose ids are greater than `after`, each as `tell` has it.
+pub(super) fn list<T: Object, U: Message>(
     txn: &ReadTransaction,
     after: Option<&str>,
-    most: Option<usize>,
-) -> Result<Part<T>, Error> {
+    most: Most,
+    tell: impl Fn(T) -> U,
+) -> Result<Part<U>, Error> {
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let rows = txn.open_table(T::ROWS)?;
     let found = rows.range::<&str>((start, Bound::Unbounded))?.map(|row| {
         let (id, row) = row?;
-        record(id.value(), row.value())
+        record(id.value(), row.value()).map(&tell)
     });
     part(found, most)
 }
@@ -45,7 +47,7 @@ pub(super) fn list_of_source(
     txn: &ReadTransaction,
     source: &str,
     after: Option<&str>,
-    most: Option<usize>,
+    most: Most,
 ) -> Result<Part<Snapshot>, Error> {
     // No id is empty.
     let start = Bound::Excluded((source, after.unwrap_or_default()));
@@ -60,16 +62,29 @@ pub(super) fn list_of_source(
     part(found, most)
 }
 
-fn part<T>(
-    mut found: impl Iterator<Item = Result<T, Error>>,
-    most: Option<usize>,
+fn part<T: Message>(
+    found: impl Iterator<Item = Result<T, Error>>,
+    most: Most,
 ) -> Result<Part<T>, Error> {
-    let items = found
-        .by_ref()
-        .take(most.unwrap_or(usize::MAX))
-        .collect::<Result<_, _>>()?;
-    let more = found.next().transpose()?.is_some();
-    Ok(Part { items, more })
+    let mut items = Vec::new();
+    let mut bytes = 0_usize;
+    for item in found {
+        let item = item?;
+        if most.bytes < usize::MAX {
+            bytes += sent(&item);
+        }
+        if items.len() == most.entries || (bytes > most.bytes && !items.is_empty()) {
+            return Ok(Part { items, more: true });
+        }
+        items.push(item);
+    }
+    Ok(Part { items, more: false })
+}
+
+/// The bytes of an entry in a message: its own, and those that say where it begins and how long it is.
+fn sent(entry: &impl Message) -> usize {
+    let own = entry.encoded_len();
+    1 + prost::length_delimiter_len(own) + own
 }
 
 /// The sums of `pool`.

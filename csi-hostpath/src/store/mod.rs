@@ -13,6 +13,7 @@ mod together;
 use std::path::Path;
 use std::sync::Arc;
 
+use prost::Message;
 use redb::WriteTransaction;
 
 use crate::record::{Group, Snapshot, Volume};
@@ -54,6 +55,27 @@ pub struct Part<T> {
     pub items: Vec<T>,
     /// Whether more follow.
     pub more: bool,
+}
+
+/// How much of a list is wanted at once. A list goes on with at least one entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    /// At most so many entries.
+    pub entries: usize,
+    /// At most so many bytes, as entries are sent.
+    pub bytes: usize,
+}
+
+impl Most {
+    const fn entries(most: Option<usize>) -> Self {
+        Self {
+            entries: match most {
+                Some(most) => most,
+                None => usize::MAX,
+            },
+            bytes: usize::MAX,
+        }
+    }
 }
 
 /// What a pool's volumes were promised together.
@@ -114,7 +136,19 @@ impl Store {
 
     /// Up to `most` volumes whose ids are greater than `after`.
     pub fn volumes(&self, after: Option<&str>, most: Option<usize>) -> Result<Part<Volume>, Error> {
-        self.shared.file.read(|txn| look::list(txn, after, most))
+        self.volumes_as(after, Most::entries(most), |volume| volume)
+    }
+
+    /// The same, each told as `tell` has it. The volumes themselves are not kept, which for thousands is most of the time.
+    pub fn volumes_as<T: Message>(
+        &self,
+        after: Option<&str>,
+        most: Most,
+        tell: impl Fn(Volume) -> T,
+    ) -> Result<Part<T>, Error> {
+        self.shared
+            .file
+            .read(|txn| look::list(txn, after, most, &tell))
     }
 
     /// The snapshot of that id.
@@ -134,9 +168,10 @@ impl Store {
         after: Option<&str>,
         most: Option<usize>,
     ) -> Result<Part<Snapshot>, Error> {
+        let most = Most::entries(most);
         self.shared.file.read(|txn| match source {
             Some(source) => look::list_of_source(txn, source, after, most),
-            None => look::list(txn, after, most),
+            None => look::list(txn, after, most, |snapshot| snapshot),
         })
     }
 

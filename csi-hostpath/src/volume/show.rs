@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use prost::Message;
+
 use super::plan::{self, Abilities, Shape};
 use crate::driver::{Condition, Driver};
 use crate::error::Error;
@@ -9,7 +11,7 @@ use crate::pool::Shelf;
 use crate::quantity::Bytes;
 use crate::record::Volume;
 use crate::request::{self, CreateVolume};
-use crate::store::Part;
+use crate::store::{Most, Part};
 
 /// The room that a pool has for volumes of one class, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,11 +25,25 @@ pub struct Room {
 }
 
 impl Driver {
-    /// One page of the volumes, in the order of their ids (LV-01). Inline volumes belong to their pods and are not told.
-    pub fn list_volumes(&self, page: &request::Page) -> Result<Part<Volume>, Error> {
+    /// One page of the volumes, in the order of their ids (LV-01), each told as `tell` has it. Inline volumes belong to
+    /// their pods and are not told.
+    pub fn list_volumes<T: Message>(
+        &self,
+        after: Option<&str>,
+        most: Most,
+        tell: impl Fn(Volume, Condition) -> T,
+    ) -> Result<Part<T>, Error> {
         // The ids of inline volumes begin with "csi-" and come before all others.
-        let after = page.after.as_deref().unwrap_or_default().max("vol-");
-        Ok(self.store.volumes(Some(after), page.most)?)
+        let after = after.unwrap_or_default().max("vol-");
+        let shelved = self.shelved(most.entries);
+        let tell = |volume: Volume| {
+            let condition = match shelved.get(volume.pool.as_str()) {
+                Some(shelved) if shelved.contains(&volume.id) => condition(&volume, Ok(())),
+                _ => self.condition(&volume),
+            };
+            tell(volume, condition)
+        };
+        Ok(self.store.volumes_as(Some(after), most, tell)?)
     }
 
     /// Whether a volume is well, as far as that can be told without looking into it.
@@ -39,30 +55,15 @@ impl Driver {
         condition(volume, reached)
     }
 
-    /// The same of many volumes, in their order.
-    pub fn conditions(&self, volumes: &[Volume]) -> Vec<Condition> {
-        let shelved = self.shelved(volumes);
-        let condition = |volume: &Volume| match shelved.get(volume.pool.as_str()) {
-            Some(shelved) if shelved.contains(&volume.id) => condition(volume, Ok(())),
-            _ => self.condition(volume),
-        };
-        volumes.iter().map(condition).collect()
-    }
-
     /// What lies on the shelves of pools. A directory that is read at once costs less than a question about each entry,
     /// unless most of it is not asked for. Where it cannot be read, the question about each says why.
-    fn shelved<'a>(&self, volumes: &'a [Volume]) -> BTreeMap<&'a str, HashSet<String>> {
-        let mut asked = BTreeMap::<_, u64>::new();
-        for volume in volumes {
-            *asked.entry(volume.pool.as_str()).or_default() += 1;
-        }
-        let shelved = asked.into_iter().filter_map(|(pool, asked)| {
-            let all = self.store.promised(pool).ok()?.volumes;
-            if asked < all / 4 {
+    fn shelved(&self, asked: usize) -> BTreeMap<&str, HashSet<String>> {
+        let shelved = self.pools.all().filter_map(|pool| {
+            let all = self.store.promised(pool.name()).ok()?.volumes;
+            if (asked as u64) < all / 4 {
                 return None;
             }
-            let names = self.pools.get(pool).ok()?.volumes().ok()?;
-            Some((pool, names.into_iter().collect()))
+            Some((pool.name(), pool.volumes().ok()?.into_iter().collect()))
         });
         shelved.collect()
     }

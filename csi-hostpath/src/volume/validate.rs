@@ -21,7 +21,9 @@ impl Driver {
                 return Ok(Err(format!("volume {} {why}", volume.id)));
             }
         }
-        if !wanted.context.is_empty() && wanted.context != reply::context(&volume) {
+        if !wanted.context.is_empty()
+            && wanted.context != reply::context(volume.kind(), &volume.pool)
+        {
             return Ok(Err(format!(
                 "volume_context is not the one that volume {} was made with",
                 volume.id

@@ -154,6 +154,38 @@ fn lists_come_in_parts() {
 }
 
 #[test]
+fn a_part_is_no_longer_than_a_message() {
+    let Fresh {
+        store,
+        folder: _folder,
+    } = Fresh::new();
+    let volumes: Vec<_> = (0..5).map(volume).collect();
+    store
+        .commit(volumes.iter().cloned().map(Change::PutVolume).collect())
+        .unwrap();
+
+    let part = |entries, bytes| {
+        let most = Most { entries, bytes };
+        let part = store.volumes_as(None, most, |volume| volume).unwrap();
+        (part.items, part.more)
+    };
+    let message = |volumes: &[Volume]| {
+        let lengths = volumes
+            .iter()
+            .map(|volume| volume.encode_length_delimited_to_vec().len() + 1);
+        lengths.sum()
+    };
+    for count in 1..5 {
+        let bytes = message(&volumes[..count]);
+        assert_eq!(part(9, bytes), (volumes[..count].to_vec(), true));
+        assert_eq!(part(9, bytes - 1).0.len(), (count - 1).max(1));
+    }
+    assert_eq!(part(9, message(&volumes)), (volumes.clone(), false));
+    assert_eq!(part(2, message(&volumes)), (volumes[..2].to_vec(), true));
+    assert_eq!(part(9, 0), (volumes[..1].to_vec(), true));
+}
+
+#[test]
 fn a_refused_call_does_not_fail_those_it_came_with() {
     const CALLS: u32 = 20;
     let Fresh {
