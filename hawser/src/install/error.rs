@@ -60,7 +60,9 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "make room there, some 5 MB are needed; every plugin is still whole, the old one or the new one"
         }
-        io::ErrorKind::PermissionDenied => "run it as root",
+        io::ErrorKind::PermissionDenied => {
+            "run it as root, with CAP_DAC_OVERRIDE where the folder is another user's"
+        }
         io::ErrorKind::NotFound => "is that the right folder?",
         io::ErrorKind::NotADirectory => "a file is in the way: move it, or choose another folder",
         _ => "see what is wrong with that filesystem, and run it again",

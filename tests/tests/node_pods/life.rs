@@ -140,6 +140,24 @@ fn a_node_gets_network_and_storage_and_gives_them_back() {
 }
 
 #[test]
+fn folders_of_another_user_are_installed_into_and_given_back() {
+    let machine = Machine::new();
+    machine.node.sh(&format!(
+        "echo theirs >{BIN_DIR}/bridge; chmod 755 {BIN_DIR}/bridge; chmod 700 {CONF_DIR}
+         chown -R 1001:127 {BIN_DIR} {CONF_DIR}"
+    ));
+    let before = machine.state();
+    let agent = machine.start(&daemonset("hawser-node"), "hawser-node");
+    machine.containerd().await_network();
+    let bridge = format!("cmp {BIN_DIR}/bridge {BIN_DIR}/hawser");
+    machine.node.sh(&bridge);
+    machine.end_agent_for_good(&agent);
+    before.assert_regained(&machine);
+    let bridge = machine.node.sh(&format!("cat {BIN_DIR}/bridge"));
+    assert_eq!(bridge.trim(), "theirs");
+}
+
+#[test]
 fn pods_and_their_volumes_outlive_killed_and_replaced_pods_of_ours() {
     let machine = Machine::new();
     let before = machine.state();

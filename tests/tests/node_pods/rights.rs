@@ -3,8 +3,10 @@
 use crate::machine::{KUBELET_DIR, Machine, Running, daemonset};
 use testkit::manifests::{find, render};
 
-/// NET_ADMIN, as /proc tells capabilities.
-const NET_ADMIN: &str = "0000000000001000";
+/// DAC_OVERRIDE, as /proc tells capabilities.
+const FILES: &str = "0000000000000002";
+/// That and NET_ADMIN.
+const ROUTES: &str = "0000000000001002";
 const NONE: &str = "0000000000000000";
 
 impl Machine {
@@ -64,17 +66,17 @@ impl Machine {
 }
 
 #[test]
-fn the_agent_has_no_rights_but_those_for_routes() {
+fn the_agent_has_no_rights_but_those_for_folders_and_routes() {
     for (overlay, capabilities) in [
-        ("overlays/minikube", NONE),
-        ("overlays/multi-node", NET_ADMIN),
+        ("overlays/minikube", FILES),
+        ("overlays/multi-node", ROUTES),
     ] {
         let machine = Machine::new();
         let workload = find(&render(overlay), "DaemonSet", "hawser-node").clone();
         let agent = machine.start(&workload, "hawser-node");
         machine.assert_rights(&agent, capabilities);
         let routes = machine.node.sh("nft list tables").contains("hawser_node");
-        assert_eq!(routes, capabilities == NET_ADMIN, "{overlay}");
+        assert_eq!(routes, capabilities == ROUTES, "{overlay}");
         machine.containerd().await_network();
         machine.end_agent_for_good(&agent);
         assert_eq!(machine.node.sh("nft list tables"), "", "{overlay}");

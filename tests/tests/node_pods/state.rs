@@ -26,7 +26,7 @@ impl State {
         let folders = folders.join(" ");
         // Not each is there, and a path may go while find looks at it.
         let paths = node.sh(&format!(
-            "find {folders} -printf '%p %y %m\\n' 2>/dev/null || true"
+            "find {folders} -printf '%p %y %m %U:%G\\n' 2>/dev/null || true"
         ));
         // Files in the machine's own /dev would be left by whoever mounts it, and lets files be mounted into it.
         let files = node.sh("find /dev -maxdepth 1 -type f");
