@@ -86,7 +86,13 @@ fn sweep(victim: Victim, clean: impl Fn(&Network, &[Pod])) {
         network: &scene.network,
         victim,
     };
-    let moments = traced.moments(&scene.pod);
+    // The host's very first ADD makes more calls than the next, and one that has to wait asks more often.
+    let (first, second) = (traced.moments(&scene.pod), traced.moments(&scene.pod));
+    let moments = if first.len() < second.len() {
+        first
+    } else {
+        second
+    };
     let mut killed = 0;
     for (round, batch) in moments.chunks(BATCH).enumerate() {
         let pods: Vec<Pod> = (0..batch.len())

@@ -241,6 +241,7 @@ impl Files {
         mut each: impl FnMut(Address, Option<Reservation>),
     ) -> Result<(), StoreError> {
         for address in self.addresses()? {
+            let address = address?;
             let name = address.to_string();
             let reservation = self
                 .read_named(&name)
@@ -250,16 +251,17 @@ impl Files {
         Ok(())
     }
 
-    /// Every address that has a file.
-    fn addresses(&self) -> Result<Vec<Address>, StoreError> {
+    /// Every address that has a file. Files may be removed meanwhile.
+    fn addresses(&self) -> Result<impl Iterator<Item = Result<Address, StoreError>>, StoreError> {
         let failed = |errno: Errno| StoreError::new("list", &self.path, errno.into());
-        let mut addresses = Vec::new();
-        for entry in Dir::read_from(&self.dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_str().ok();
-            addresses.extend(name.and_then(Address::from_file_name));
-        }
-        Ok(addresses)
+        let entries = Dir::read_from(&self.dir).map_err(failed)?;
+        Ok(entries.filter_map(move |entry| match entry {
+            Ok(entry) => {
+                let name = entry.file_name().to_str().ok();
+                name.and_then(Address::from_file_name).map(Ok)
+            }
+            Err(errno) => Some(Err(failed(errno))),
+        }))
     }
 
     /// Counts the reservations that `wanted` selects, and names the oldest of them. Reads no content but theirs, and
@@ -267,7 +269,11 @@ impl Files {
     pub(super) fn census(&self, wanted: impl Fn(Address) -> bool) -> Result<Census, StoreError> {
         let mut held = 0;
         let mut oldest = Vec::new();
-        for address in self.addresses()?.into_iter().filter(|at| wanted(*at)) {
+        for address in self.addresses()? {
+            let address = address?;
+            if !wanted(address) {
+                continue;
+            }
             let name = address.to_string();
             let stat = match rustix::fs::statat(&self.dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,

@@ -22,7 +22,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// Writes a new index at `path`. It is not valid before it is stamped.
-    pub(super) fn build(path: &Path, boot: &Boot, snapshot: &Snapshot) -> io::Result<Self> {
+    pub(super) fn build(path: &Path, boot: &Boot, snapshot: &mut Snapshot) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(path)?;
         let dir = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
@@ -82,7 +82,7 @@ impl Index {
         for (id, chunk) in &snapshot.chunks {
             create(&dir, &chunk_name(*id))?.write_all_at(&chunk.to_bytes(), 0)?;
         }
-        let holders = Table::write(create(&dir, HOLDERS)?, HEADER as u64, &snapshot.entries)?;
+        let holders = Table::write(create(&dir, HOLDERS)?, HEADER as u64, &mut snapshot.entries)?;
         let index = Self {
             dir,
             holders,
@@ -177,11 +177,11 @@ impl Index {
                 Err(errno) => Err(errno.into()),
             };
         }
-        let numbers = addresses
-            .iter()
-            .map(|address| address.number().to_le_bytes());
-        let bytes: Vec<u8> = numbers.flatten().collect();
-        create(&self.dir, EARLIER)?.write_all_at(&bytes, 0)
+        let mut file = io::BufWriter::new(create(&self.dir, EARLIER)?);
+        for address in addresses {
+            file.write_all(&address.number().to_le_bytes())?;
+        }
+        file.flush()
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<Option<File>> {

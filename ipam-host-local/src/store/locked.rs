@@ -69,8 +69,8 @@ impl<'s> Locked<'s> {
         Ok(())
     }
 
-    fn adopt(&mut self, snapshot: Snapshot) {
-        self.view = match Index::build(self.index, self.files.boot(), &snapshot) {
+    fn adopt(&mut self, mut snapshot: Snapshot) {
+        self.view = match Index::build(self.index, self.files.boot(), &mut snapshot) {
             Ok(index) => View::Indexed(index),
             // No `/run`, or no room in it: right all the same, only slower.
             Err(_) => View::Scanned(snapshot),

@@ -14,6 +14,8 @@ const SLOT: usize = 32;
 /// How many slots are read at once: a run is rarely longer, as the table is at most half full.
 const STRETCH: usize = 32;
 const SMALLEST: u64 = 1024;
+/// How many slots of a whole table are read or written at once; no table has fewer.
+const PART: u64 = SMALLEST;
 
 /// One holder's one address.
 pub(super) type Entry = (Key, Address);
@@ -41,22 +43,45 @@ impl Table {
         }
     }
 
-    /// Writes a table with room to grow.
-    pub(super) fn write(file: File, start: u64, entries: &[Entry]) -> io::Result<Self> {
-        let used = entries.len() as u64;
-        let slots = (used * 2).next_power_of_two().max(SMALLEST);
-        let length = usize::try_from(slots).map_err(io::Error::other)? * SLOT;
-        let mut bytes = vec![0; length];
-        for entry in entries {
-            let mut slot = home(entry.0, slots);
-            while get(&bytes, slot).is_some() {
-                slot = (slot + 1) % slots;
-            }
-            put(&mut bytes, slot, Some(*entry));
+    /// Writes a table with room to grow, and sorts the entries. A table of a full /16 is never in memory: a plugin is to stay
+    /// small also when it finds a large store.
+    pub(super) fn write(file: File, start: u64, entries: &mut [Entry]) -> io::Result<Self> {
+        let slots = (entries.len() as u64 * 2).next_power_of_two().max(SMALLEST);
+        // What is not written is zeros, an empty slot.
+        file.set_len(start)?;
+        file.set_len(start + slots * SLOT as u64)?;
+        entries.sort_unstable_by_key(|entry| home(entry.0, slots));
+        let mut table = Self::found(file, start, slots, 0);
+        let laid = table.lay(entries)?;
+        table.used = laid as u64;
+        // Those that ran over the end live at the beginning.
+        for entry in entries.iter().skip(laid) {
+            table.insert(*entry)?;
         }
-        file.write_all_at(&bytes, start)?;
-        file.set_len(start + length as u64)?;
-        Ok(Self::found(file, start, slots, used))
+        Ok(table)
+    }
+
+    /// Writes entries into an empty table, in the order of their homes, as far as there are slots behind them. Returns how
+    /// many.
+    fn lay(&self, entries: &[Entry]) -> io::Result<usize> {
+        let mut part = vec![0; usize::try_from(PART).map_err(io::Error::other)? * SLOT];
+        let (mut first, mut next, mut laid) = (0, 0, 0);
+        for entry in entries {
+            let slot = home(entry.0, self.slots).max(next);
+            if slot == self.slots {
+                break;
+            }
+            if slot >= first + PART {
+                self.file.write_all_at(&part, self.offset(first))?;
+                part.fill(0);
+                first = slot - slot % PART;
+            }
+            put(&mut part, slot - first, Some(*entry));
+            next = slot + 1;
+            laid += 1;
+        }
+        self.file.write_all_at(&part, self.offset(first))?;
+        Ok(laid)
     }
 
     /// The file, for the header.
@@ -111,12 +136,13 @@ impl Table {
     }
 
     fn grow(&mut self) -> io::Result<()> {
-        let mut bytes = vec![0; usize::try_from(self.slots).map_err(io::Error::other)? * SLOT];
-        self.file.read_exact_at(&mut bytes, self.start)?;
-        let entries: Vec<Entry> = (0..self.slots)
-            .filter_map(|slot| get(&bytes, slot))
-            .collect();
-        *self = Self::write(self.file.try_clone()?, self.start, &entries)?;
+        let mut entries = Vec::new();
+        let mut part = vec![0; usize::try_from(PART).map_err(io::Error::other)? * SLOT];
+        for first in (0..self.slots / PART).map(|number| number * PART) {
+            self.file.read_exact_at(&mut part, self.offset(first))?;
+            entries.extend((0..PART).filter_map(|slot| get(&part, slot)));
+        }
+        *self = Self::write(self.file.try_clone()?, self.start, &mut entries)?;
         Ok(())
     }
 
@@ -220,7 +246,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_set(ops in ops()) {
-            let mut table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+            let mut table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
             let mut model = BTreeSet::new();
             for op in ops {
                 match op {
@@ -246,9 +272,28 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_table_is_written_with_all_its_entries(
+            homes in prop::collection::btree_set((990_u16..1040, 0_u8..20), 0..400),
+        ) {
+            let entries: Vec<_> = homes.iter().map(|(home, address)| entry(*home, *address)).collect();
+            let file = tempfile::tempfile().unwrap();
+            // What was there before is gone.
+            file.write_all_at(&[0xff; 5000], START).unwrap();
+            let table = Table::write(file, START, &mut entries.clone()).unwrap();
+            prop_assert_eq!(table.size(), (1024, entries.len() as u64));
+            for home in 990..1040 {
+                let key = entry(home, 0).0;
+                let expected = entries.iter().filter(|entry| entry.0 == key).map(|entry| entry.1).collect();
+                prop_assert_eq!(found(&table, key), expected);
+            }
+        }
+    }
+
     #[test]
     fn a_table_grows_and_keeps_everything() {
-        let mut table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+        let mut table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
         for home in 0..5000 {
             table.insert(entry(home, 1)).unwrap();
         }
@@ -260,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_is_an_error_and_no_panic() {
-        let table = Table::write(tempfile::tempfile().unwrap(), START, &[]).unwrap();
+        let table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
         table.file().set_len(100).unwrap();
         assert!(table.addresses_of(entry(900, 0).0).is_err());
     }

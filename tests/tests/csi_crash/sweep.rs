@@ -51,7 +51,14 @@ impl Sweep {
         let mut world = World {
             scene: Scene::with(self.pool, modifiable),
         };
-        let calls = self.round(&mut world, "undisturbed", None);
+        // The driver clears away behind earlier calls, so that one may look longer than it is.
+        let first = self.round(&mut world, "undisturbed", None);
+        let second = self.round(&mut world, "undisturbed again", None);
+        let calls = if first.len() < second.len() {
+            first
+        } else {
+            second
+        };
         assert!(calls.len() > 2, "it changes more than {calls:?}");
         let moments = Self::moments(&calls);
         let mut killed = 0;
