@@ -53,7 +53,7 @@ impl Sweep {
         };
         // The driver clears away behind earlier calls, so that one may look longer than it is.
         let first = self.round(&mut world, "undisturbed", None);
-        let second = self.round(&mut world, "undisturbed again", None);
+        let second = self.round(&mut world, "undisturbed-again", None);
         let calls = if first.len() < second.len() {
             first
         } else {

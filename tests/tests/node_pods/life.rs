@@ -151,7 +151,7 @@ fn folders_of_another_user_are_installed_into_and_given_back() {
     machine.containerd().await_network();
     let bridge = format!("cmp {BIN_DIR}/bridge {BIN_DIR}/hawser");
     machine.node.sh(&bridge);
-    machine.end_agent_for_good(&agent);
+    machine.delete_agent(&agent);
     before.assert_regained(&machine);
     let bridge = machine.node.sh(&format!("cat {BIN_DIR}/bridge"));
     assert_eq!(bridge.trim(), "theirs");
@@ -206,16 +206,21 @@ impl Machine {
         ));
     }
 
-    /// The agent's DaemonSet is deleted, and its pod with it.
+    /// The same of an agent that found the folders empty.
     pub fn end_agent_for_good(&self, agent: &Running) {
+        self.delete_agent(agent);
+        for folder in [BIN_DIR, CONF_DIR] {
+            assert_eq!(self.node.list(folder), [""; 0], "{folder}");
+        }
+    }
+
+    /// The agent's DaemonSet is deleted, and its pod with it.
+    fn delete_agent(&self, agent: &Running) {
         eventually("the agent has seen its DaemonSet", || {
             let said = self.containerd().output_of(&agent.container);
             said.contains("belongs to the DaemonSet hawser-system/hawser-node")
         });
         self.server.answer(DAEMONSET, 404, json!({}));
         self.end(agent);
-        for folder in [BIN_DIR, CONF_DIR] {
-            assert_eq!(self.node.list(folder), [""; 0], "{folder}");
-        }
     }
 }

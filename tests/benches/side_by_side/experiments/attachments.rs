@@ -8,10 +8,6 @@ use crate::record::{Operation, Record};
 use crate::rounds;
 use std::time::Duration;
 
-/// Before each verb: the kernel clears away behind the one before, some of it under locks that the next one takes. On a node
-/// pods come apart, and what comes at once has an experiment of its own.
-const PAUSE: Duration = Duration::from_millis(50);
-
 /// Under which names the verbs of a lane are recorded.
 #[derive(Debug, Clone, Copy)]
 struct Verbs {
@@ -87,7 +83,6 @@ fn measure(lane: &mut Lane, verbs: Verbs, verb: &str, record: &mut Record) -> Re
     if verb == "CHECK" && lane.contender == Floor {
         return Ok(());
     }
-    std::thread::sleep(PAUSE);
     let ended = lane.run(verb, 0)?;
     let (operation, inside) = match verb {
         "ADD" => (verbs.add, verbs.inside.map(|(add, _)| add)),
