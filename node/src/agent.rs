@@ -77,6 +77,8 @@ struct Agent {
     looked: Instant,
     /// When there will be a look.
     look_at: Instant,
+    /// Whether the API server has been asked to the end: until then nobody knows what is missing.
+    heard: bool,
     /// Why the pod CIDRs are not known yet.
     missing: Option<Error>,
 }
@@ -93,6 +95,7 @@ impl Agent {
             started: now,
             looked: now,
             look_at: now,
+            heard: false,
             missing: None,
         }
     }
@@ -101,7 +104,7 @@ impl Agent {
     fn follow(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
         loop {
             let now = Instant::now();
-            if self.pod_cidrs.is_empty() && now >= self.started + self.settings.patience {
+            if self.gives_up_at().is_some_and(|end| now >= end) {
                 return Err(self.why_missing());
             }
             if now >= self.look_at {
@@ -122,15 +125,20 @@ impl Agent {
 
     /// How long nothing is to be done.
     fn next(&self, now: Instant) -> Duration {
-        let mut next = self.look_at;
-        if self.pod_cidrs.is_empty() {
-            next = next.min(self.started + self.settings.patience);
-        }
+        let next = self
+            .gives_up_at()
+            .map_or(self.look_at, |end| end.min(self.look_at));
         next.saturating_duration_since(now)
+    }
+
+    /// Not before the first answer, or the first failure to get one, which comes in seconds: it is what will be reported.
+    fn gives_up_at(&self) -> Option<Instant> {
+        (self.heard && self.pod_cidrs.is_empty()).then(|| self.started + self.settings.patience)
     }
 
     /// Takes in what the API server says; tells whether that changes anything.
     fn learn(&mut self, news: Result<Cluster, Error>) -> bool {
+        self.heard = true;
         let cluster = match news {
             Ok(cluster) => cluster,
             Err(error) => {

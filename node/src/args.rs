@@ -48,7 +48,8 @@ pub struct Args {
     #[arg(long = "pod-cidr", value_name = "CIDR")]
     pub pod_cidrs: Vec<IpNetwork>,
 
-    /// How long to wait for the API server and for the Node's podCIDRs before giving up, in seconds.
+    /// How long to wait for the API server and for the Node's podCIDRs before giving up, in seconds. The first answer is
+    /// waited for in any case.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub patience: u64,
 

@@ -169,7 +169,7 @@ fn a_role_that_goes_before_the_account_is_waited_out() {
 #[test]
 fn a_node_without_pod_cidr_says_what_to_do() {
     let (host, server) = scene(&[]);
-    let agent = Agent::start(&host, Some(&server), &["--patience", "1"]);
+    let agent = Agent::start(&host, Some(&server), &["--patience", "0"]);
     let words = agent.last_words();
     for part in [
         "node n1 has no pod CIDR",
@@ -216,7 +216,7 @@ fn what_the_api_server_refuses_is_told_with_the_way_out() {
             status,
             json!({"message": "because of that"}),
         );
-        let said = Agent::start(&host, Some(&server), &["--patience", "1"]).last_words();
+        let said = Agent::start(&host, Some(&server), &["--patience", "0"]).last_words();
         assert!(
             said.contains(&format!("{status} because of that")) && said.contains(words),
             "{said}"
@@ -234,12 +234,12 @@ fn a_server_of_another_authority_gets_no_token() {
         format!("{ACCOUNT}/ca.crt"),
         &other.read(format!("{ACCOUNT}/ca.crt")).unwrap(),
     );
-    let words = Agent::start(&host, Some(&server), &["--patience", "1"]).last_words();
+    let words = Agent::start(&host, Some(&server), &["--patience", "0"]).last_words();
     assert!(words.contains("certificate"), "{words}");
     assert!(server.asked().is_empty());
 
     host.write(format!("{ACCOUNT}/ca.crt"), "no certificate");
-    let words = Agent::start(&host, Some(&server), &["--patience", "1"]).last_words();
+    let words = Agent::start(&host, Some(&server), &["--patience", "0"]).last_words();
     assert!(words.contains("ca.crt has no certificate"), "{words}");
 }
 
