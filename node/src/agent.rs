@@ -77,8 +77,6 @@ struct Agent {
     looked: Instant,
     /// When there will be a look.
     look_at: Instant,
-    /// Whether the API server has been asked to the end: until then nobody knows what is missing.
-    heard: bool,
     /// Why the pod CIDRs are not known yet.
     missing: Option<Error>,
 }
@@ -95,7 +93,6 @@ impl Agent {
             started: now,
             looked: now,
             look_at: now,
-            heard: false,
             missing: None,
         }
     }
@@ -133,12 +130,12 @@ impl Agent {
 
     /// Not before the first answer, or the first failure to get one, which comes in seconds: it is what will be reported.
     fn gives_up_at(&self) -> Option<Instant> {
-        (self.heard && self.pod_cidrs.is_empty()).then(|| self.started + self.settings.patience)
+        let heard = self.cluster.is_some() || self.missing.is_some();
+        (heard && self.pod_cidrs.is_empty()).then(|| self.started + self.settings.patience)
     }
 
     /// Takes in what the API server says; tells whether that changes anything.
     fn learn(&mut self, news: Result<Cluster, Error>) -> bool {
-        self.heard = true;
         let cluster = match news {
             Ok(cluster) => cluster,
             Err(error) => {
@@ -172,7 +169,10 @@ impl Agent {
                 .is_none()
                 .then(|| Error::NoNode(self.settings.node.clone().unwrap_or_default()));
             // A Node that is being made anew; its pods keep what they have.
-            let why = self.why_missing().to_string();
+            let why = match &self.missing {
+                Some(error) => error.to_string(),
+                None => self.no_pod_cidr().to_string(),
+            };
             if self.pod_cidrs.is_empty()
                 && self.standing.set(CONFIGURATION, Part::Waiting(why.clone()))
             {
@@ -189,16 +189,21 @@ impl Agent {
     }
 
     fn why_missing(&mut self) -> Error {
-        let node = self.settings.node.clone().unwrap_or_default();
-        let seconds = self.started.elapsed().as_secs();
         match self.missing.take() {
             Some(Error::Api(source)) => Error::NoAnswer {
-                node,
-                seconds,
+                node: self.settings.node.clone().unwrap_or_default(),
+                seconds: self.started.elapsed().as_secs(),
                 source,
             },
             Some(error) => error,
-            None => Error::NoPodCidr { node, seconds },
+            None => self.no_pod_cidr(),
+        }
+    }
+
+    fn no_pod_cidr(&self) -> Error {
+        Error::NoPodCidr {
+            node: self.settings.node.clone().unwrap_or_default(),
+            seconds: self.started.elapsed().as_secs(),
         }
     }
 

@@ -179,6 +179,7 @@ fn a_node_without_pod_cidr_says_what_to_do() {
     ] {
         assert!(words.contains(part), "{words}");
     }
+    assert!(!server.asked().is_empty(), "it only guesses");
     assert!(log(&host).contains(&words));
     assert_eq!(host.read(CONFLIST), None);
     assert_eq!(
@@ -186,6 +187,15 @@ fn a_node_without_pod_cidr_says_what_to_do() {
         PLUGINS,
         "they do no harm, and are there when a CIDR comes"
     );
+}
+
+#[test]
+fn a_node_that_is_not_in_the_list_is_told_as_that() {
+    let (host, server) = scene(&[]);
+    server.nodes(&[node("n2", &["10.244.2.0/24"], &[])]);
+    let arguments = ["--routes", "--patience", "0"];
+    let words = Agent::start(&host, Some(&server), &arguments).last_words();
+    assert!(words.contains("there is no Node n1"), "{words}");
 }
 
 #[test]
