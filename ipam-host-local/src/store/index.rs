@@ -15,7 +15,7 @@ use super::holder::Holder;
 use super::key::{Key, first_half, hex};
 use super::snapshot::Snapshot;
 use super::stamp::Stamp;
-use super::table::Table;
+use super::table::{Entry, Table};
 use crate::address::Address;
 use crate::bits::{CHUNK_BYTES, Chunk, ChunkId};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
@@ -34,7 +34,7 @@ const ROOT: &str = "/run/hawser/host-local";
 const HOLDERS: &str = "holders";
 const EARLIER: &str = "earlier";
 /// The first bytes of the header; to be changed with the format.
-const MAGIC: [u8; 16] = *b"hawser-index 1\r\n";
+const MAGIC: [u8; 16] = *b"hawser-index 2\r\n";
 const HEADER: usize = 128;
 
 /// The directory of the index of the store at `path`.
@@ -126,13 +126,13 @@ impl Index {
 
     /// Notes that `holder` has `address` now.
     pub(super) fn insert(&mut self, holder: &Holder, address: Address) -> io::Result<()> {
-        self.holders.insert((Key::of(holder), address))?;
+        self.holders.insert(Entry::new(Key::of(holder), address))?;
         self.set(address, true)
     }
 
     /// Notes that `holder` does not have `address` any more.
     pub(super) fn remove(&mut self, holder: &Holder, address: Address) -> io::Result<()> {
-        self.holders.remove((Key::of(holder), address))?;
+        self.holders.remove(Entry::new(Key::of(holder), address))?;
         self.set(address, false)
     }
 

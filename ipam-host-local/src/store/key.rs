@@ -3,11 +3,12 @@
 use super::holder::Holder;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::num::NonZeroU64;
 
-/// A holder as the index knows it: the start of a digest, so that two holders do not share one in practice. Where it
-/// matters the file of the reservation is asked.
+/// A holder as the index knows it: the start of a digest, never zero. It is short because all keys of a large store are in
+/// memory at once; two holders that share one are told apart by the files of their reservations, which are always read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key(pub(super) [u8; 16]);
+pub(super) struct Key(pub(super) NonZeroU64);
 
 impl Key {
     pub(super) fn of(holder: &Holder) -> Self {
@@ -16,7 +17,8 @@ impl Key {
             .chain_update([0])
             .chain_update(&holder.ifname)
             .finalize();
-        Self(first_half(&digest))
+        let start = digest.first_chunk().copied().unwrap_or_default();
+        Self(NonZeroU64::new(u64::from_le_bytes(start)).unwrap_or(NonZeroU64::MIN))
     }
 }
 

@@ -56,7 +56,7 @@ impl Snapshot {
         let Some(holder) = &reservation.holder else {
             return;
         };
-        self.entries.push((Key::of(holder), address));
+        self.entries.push(Entry::new(Key::of(holder), address));
         self.bare |= holder.ifname.is_empty();
         match reservation.age {
             Age::EarlierBoot => self.earlier.push(address),
@@ -72,18 +72,18 @@ impl Snapshot {
 
     pub(super) fn addresses_of(&self, holder: &Holder) -> Vec<Address> {
         let key = Key::of(holder);
-        let its = self.entries.iter().filter(|entry| entry.0 == key);
-        its.map(|(_, address)| *address).collect()
+        let its = self.entries.iter().filter(|entry| entry.key == key);
+        its.map(Entry::address).collect()
     }
 
     pub(super) fn insert(&mut self, holder: &Holder, address: Address) {
         self.set(address, true);
-        self.entries.push((Key::of(holder), address));
+        self.entries.push(Entry::new(Key::of(holder), address));
     }
 
     pub(super) fn remove(&mut self, holder: &Holder, address: Address) {
         self.set(address, false);
-        let gone = (Key::of(holder), address);
+        let gone = Entry::new(Key::of(holder), address);
         self.entries.retain(|entry| *entry != gone);
     }
 }
