@@ -101,8 +101,10 @@ impl Agent {
     fn follow(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
         loop {
             let now = Instant::now();
-            if self.gives_up_at().is_some_and(|end| now >= end) {
-                return Err(self.why_missing());
+            if self.gives_up_at().is_some_and(|end| now >= end)
+                && let Some(missing) = self.missing.take()
+            {
+                return Err(self.last_word(missing));
             }
             if now >= self.look_at {
                 self.look();
@@ -130,8 +132,8 @@ impl Agent {
 
     /// Not before the first answer, or the first failure to get one, which comes in seconds: it is what will be reported.
     fn gives_up_at(&self) -> Option<Instant> {
-        let heard = self.cluster.is_some() || self.missing.is_some();
-        (heard && self.pod_cidrs.is_empty()).then(|| self.started + self.settings.patience)
+        (self.missing.is_some() && self.pod_cidrs.is_empty())
+            .then(|| self.started + self.settings.patience)
     }
 
     /// Takes in what the API server says; tells whether that changes anything.
@@ -165,14 +167,14 @@ impl Agent {
             .and_then(|node| cluster.node(node));
         let found = own.map(|node| node.pod_cidrs.clone()).unwrap_or_default();
         if found.is_empty() {
-            self.missing = own
-                .is_none()
-                .then(|| Error::NoNode(self.settings.node.clone().unwrap_or_default()));
-            // A Node that is being made anew; its pods keep what they have.
-            let why = match &self.missing {
-                Some(error) => error.to_string(),
-                None => self.no_pod_cidr().to_string(),
+            let node = self.settings.node.clone().unwrap_or_default();
+            let missing = match own {
+                Some(_) => Error::NoPodCidr(node),
+                None => Error::NoNode(node),
             };
+            let why = missing.to_string();
+            self.missing = Some(missing);
+            // A Node that is being made anew; its pods keep what they have.
             if self.pod_cidrs.is_empty()
                 && self.standing.set(CONFIGURATION, Part::Waiting(why.clone()))
             {
@@ -188,22 +190,14 @@ impl Agent {
         self.pod_cidrs = found;
     }
 
-    fn why_missing(&mut self) -> Error {
-        match self.missing.take() {
-            Some(Error::Api(source)) => Error::NoAnswer {
+    fn last_word(&self, missing: Error) -> Error {
+        match missing {
+            Error::Api(source) => Error::NoAnswer {
                 node: self.settings.node.clone().unwrap_or_default(),
                 seconds: self.started.elapsed().as_secs(),
                 source,
             },
-            Some(error) => error,
-            None => self.no_pod_cidr(),
-        }
-    }
-
-    fn no_pod_cidr(&self) -> Error {
-        Error::NoPodCidr {
-            node: self.settings.node.clone().unwrap_or_default(),
-            seconds: self.started.elapsed().as_secs(),
+            other => other,
         }
     }
 

@@ -64,16 +64,11 @@ pub enum Error {
     NoNode(String),
     /// Nobody gave the node a part of the pod network.
     #[error(
-        "node {node} has no pod CIDR, waited {seconds} s: let kube-controller-manager give each node one with \
+        "node {0} has no pod CIDR: let kube-controller-manager give each node one with \
          --allocate-node-cidrs=true and --cluster-cidr (kubeadm init --pod-network-cidr=10.244.0.0/16; minikube start \
          --extra-config=kubeadm.pod-network-cidr=10.244.0.0/16), or give --pod-cidr to hawser-node on a cluster of one node"
     )]
-    NoPodCidr {
-        /// The node's name.
-        node: String,
-        /// How long.
-        seconds: u64,
-    },
+    NoPodCidr(String),
     /// Signals, changes of folders: the kernel did not want to tell of them.
     #[error("{what}: {source}")]
     Events {
