@@ -80,7 +80,7 @@ pub fn install(executable: &Path, bin_dir: &Path) -> Result<Changes, Error> {
         place_itself(&files, &record, executable, &sum)?,
     )];
     for name in names {
-        changes.push((name.to_owned(), place_link(&files, &record, name)?));
+        changes.push((name.to_owned(), place_link(&files, &record, name, &sum)?));
     }
     files.sync()?;
     Ok(changes)
@@ -119,8 +119,8 @@ fn place_itself(
     Ok(kept)
 }
 
-fn place_link(files: &Files, record: &Record, name: &str) -> Result<Change, Error> {
-    if files.same_file(name, SELF)? || files.same_content(name, SELF)? {
+fn place_link(files: &Files, record: &Record, name: &str, sum: &str) -> Result<Change, Error> {
+    if files.same_file(name, SELF)? || files.is_copy(name, sum)? {
         return Ok(Change::Unchanged);
     }
     let kept = keep_foreign(files, record, name)?;

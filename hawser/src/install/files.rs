@@ -2,6 +2,8 @@
 
 use super::Error;
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -13,7 +15,20 @@ use std::path::{Path, PathBuf};
 pub struct Files {
     dir: PathBuf,
     own: PathBuf,
+    /// Of what was looked at: the names are one file.
+    sums: RefCell<BTreeMap<Content, String>>,
     _lock: File,
+}
+
+/// What a file was when it was read: device, inode, length, and when it was written.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Content(u64, u64, u64, i64, i64);
+
+impl Content {
+    fn of(found: &Metadata) -> Self {
+        let written = (found.mtime(), found.mtime_nsec());
+        Self(found.dev(), found.ino(), found.len(), written.0, written.1)
+    }
 }
 
 impl Files {
@@ -55,6 +70,7 @@ impl Files {
         let files = Self {
             dir: dir.to_owned(),
             own: own.to_owned(),
+            sums: RefCell::default(),
             _lock: lock,
         };
         files.clear_making()?;
@@ -78,19 +94,22 @@ impl Files {
         Ok(one.is_some() && one == other)
     }
 
-    /// Whether two names are copies of one another, which is as good where links cannot be made.
-    pub fn same_content(&self, one: &str, other: &str) -> Result<bool, Error> {
-        let (one, other) = (self.sum_of(one)?, self.sum_of(other)?);
-        Ok(one.is_some() && one == other && !self.can_link())
+    /// Whether a name leads to a copy of the file of this sum, which is as good as a link where none can be made.
+    pub fn is_copy(&self, name: &str, sum: &str) -> Result<bool, Error> {
+        Ok(self.sum_of(name)?.as_deref() == Some(sum) && !self.can_link())
     }
 
     /// The sum of what is under a name; none of something that is no regular file, which is nobody's of ours.
     pub fn sum_of(&self, name: &str) -> Result<Option<String>, Error> {
         let path = self.dir.join(name);
-        match look(&path)? {
-            Some(found) if found.is_file() => sum(&path).map(Some),
-            _ => Ok(None),
-        }
+        let Some(found) = look(&path)?.filter(Metadata::is_file) else {
+            return Ok(None);
+        };
+        let content = Content::of(&found);
+        let known = self.sums.borrow().get(&content).cloned();
+        let sum = known.map_or_else(|| sum(&path), Ok)?;
+        self.sums.borrow_mut().insert(content, sum.clone());
+        Ok(Some(sum))
     }
 
     /// Puts a copy of an executable under a name.
