@@ -1,6 +1,7 @@
 //! What the kernel has beneath a directory of a node: mounts, and loop devices over files there.
 
 use crate::place::Place;
+use crate::wait::eventually;
 use rustix::mount::{UnmountFlags, unmount};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -116,6 +117,13 @@ impl Scope {
         loops.retain(|device| device.file.starts_with(&self.dir));
         loops.sort();
         loops
+    }
+
+    /// Fails the test unless there are no loop devices over files beneath the directory, or none within five seconds: one
+    /// that somebody else looks at just then goes when it is closed.
+    #[track_caller]
+    pub fn has_no_loops(&self) {
+        eventually("its loop devices go", || self.loops().is_empty());
     }
 
     /// Every path beneath the directory, relative to it, sorted. What is mounted beneath is not entered.

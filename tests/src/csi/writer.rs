@@ -85,7 +85,7 @@ fn write(files: &[PathBuf], written: &AtomicU64, enough: &AtomicBool) -> io::Res
     files.iter().try_for_each(fsync)?;
     let mut number = 0_u64;
     while !enough.load(Ordering::SeqCst) {
-        let record = (number + 1).to_le_bytes().repeat(RECORD / 8);
+        let record = record(number + 1);
         for file in &files {
             let length = pwrite(file, &record, number * RECORD as u64)?;
             assert_eq!(length, RECORD, "a record was written in part");
@@ -97,6 +97,10 @@ fn write(files: &[PathBuf], written: &AtomicU64, enough: &AtomicBool) -> io::Res
     Ok(())
 }
 
+fn record(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(RECORD / 8)
+}
+
 /// How many records a file of a place holds. One that is torn, missing, or there although one before it is not, is a
 /// failed test: then the file was not taken at one moment.
 #[track_caller]
@@ -106,14 +110,14 @@ pub fn records(place: &Place, file: impl AsRef<Path>) -> u64 {
     let bytes = read.unwrap_or_else(|e| panic!("read {}: {e}", file.display()));
     let mut found = 0;
     let mut after = false;
-    for (number, record) in (1_u64..).zip(bytes.chunks(RECORD)) {
-        let is = |number: u64| record.chunks(8).all(|word| word == number.to_le_bytes());
-        if is(number) && !after {
+    let nothing = record(0);
+    for (number, there) in (1_u64..).zip(bytes.chunks(RECORD)) {
+        if !after && *there == record(number)[..there.len()] {
             found = number;
         } else {
             // Space that no record has reached yet.
             assert!(
-                is(0),
+                *there == nothing[..there.len()],
                 "{}: after {found} records something else at {number}",
                 file.display()
             );

@@ -46,7 +46,7 @@ pub fn run(image: &Path, initramfs: &Path, memory: u32) -> Result<String, String
 
 fn boot(image: &Path, initramfs: &Path, memory: u32) -> Child {
     let mut command = Command::new("qemu-system-x86_64");
-    command.args(["-accel", "tcg", "-cpu", "max,la57=off", "-smp", "1"]);
+    command.args(["-accel", "tcg", "-cpu", "max,la57=off", "-smp", "2"]);
     command.args(["-m", &memory.to_string()]);
     command.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
     command.args(["-display", "none", "-serial", "stdio"]);

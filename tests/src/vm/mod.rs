@@ -95,7 +95,7 @@ impl Initramfs {
     fn of(kernel: &Kernel, equipment: &Equipment) -> Self {
         let name = format!("testkit-initramfs.{}", std::process::id());
         let file = Self(std::env::temp_dir().join(name));
-        let content = root::archive(kernel, equipment, &["--test-threads=1"]);
+        let content = root::archive(kernel, equipment, &["--test-threads=2"]);
         std::fs::write(&file.0, content)
             .unwrap_or_else(|e| panic!("write {}: {e}", file.0.display()));
         file

@@ -143,7 +143,7 @@ fn ns_01_what_a_volume_is_not_it_is_not_staged_as() {
         refused(answer, Code::FailedPrecondition, words);
         let wrong_staging = scene.kubelet.staging_path(&change(pv.clone()));
         assert!(scene.node.mount_at(wrong_staging).is_none());
-        assert!(scene.node.beneath(scene.pool.path()).loops().is_empty());
+        scene.node.beneath(scene.pool.path()).has_no_loops();
     };
     let image = scene.volume(EXT4.request("pvc-1"));
     wrong(&image, |pv| pv.filesystem("xfs"), "xfs");
@@ -235,7 +235,7 @@ fn nu_01_nn_01_what_was_never_done_is_undone() {
             target.parent().unwrap().display()
         ));
         undo();
-        assert!(scene.node.beneath(scene.pool.path()).loops().is_empty());
+        scene.node.beneath(scene.pool.path()).has_no_loops();
         scene.node.sh(&format!("rmdir {}", staging.display()));
         undo();
         scene.client.delete_volume(delete_volume(id(&pv))).unwrap();

@@ -56,10 +56,7 @@ fn comes_and_goes(pool: PoolKind) {
         }
         assert_eq!(scene.node.mounts(), before, "{kind}");
         testkit::eventually("its bytes are gone", || scene.pool.files() == empty);
-        assert!(
-            scene.node.beneath(scene.pool.path()).loops().is_empty(),
-            "{kind}"
-        );
+        scene.node.beneath(scene.pool.path()).has_no_loops();
         // The next pod of that name finds nothing.
         let path = scene.kubelet.publish(&pv, "pod-1").unwrap();
         assert!(!can(&scene, "test -e $1/file", &path), "{kind}");

@@ -83,7 +83,7 @@ fn comes_back(pool: PoolKind) {
     }
     let used: Vec<_> = used.into_iter().map(|(sort, pv, _)| (sort, pv)).collect();
     scene.reboot();
-    assert!(scene.node.beneath(scene.pool.path()).loops().is_empty());
+    scene.node.beneath(scene.pool.path()).has_no_loops();
     for (sort, pv) in &used {
         // Nothing is made of the empty directory that staging left.
         let early = scene.kubelet.publish_unstaged(pv, "pod-1");
@@ -159,7 +159,7 @@ fn ng_01_ns_01_a_device_that_vanished_is_told_and_replaced() {
     );
     let lost = device(&scene).device;
     sh(&scene, "losetup --detach $1", &lost);
-    assert!(scene.node.beneath(scene.pool.path()).loops().is_empty());
+    scene.node.beneath(scene.pool.path()).has_no_loops();
 
     for path in [&staging, &target] {
         let answer = scene
