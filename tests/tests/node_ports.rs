@@ -139,5 +139,6 @@ fn podman_publishes_a_port_for_as_long_as_the_container_runs() {
     podman.ok("start web");
     assert_served(&[&uplink.outside], 8080, "web");
     podman.ok("rm --force --time 0 web");
-    before.assert_regained(&host, &[]);
+    // Whether podman has its own storage mounted is its own affair.
+    before.assert_regained(&host, &["podman/root"]);
 }
