@@ -86,7 +86,7 @@ fn addresses(nft: &mut Socket, maps: Maps) -> Result<Vec<Value>, Error> {
         .collect())
 }
 
-/// Removes what an attachment has, and tells which ways those were that hold for everybody. What is `known` of its places
+/// Removes what an attachment has, and tells which ways those were, as far as the elements tell. What is `known` of its places
 /// spares listing all maps.
 ///
 /// Its own chains go last, when nothing leads to them; they are looked for even where there is no element, because whoever

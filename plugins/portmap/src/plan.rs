@@ -143,23 +143,37 @@ impl Plan {
 impl Way {
     /// The way that an element is; none where it leads to a chain, or is no way at all.
     fn of(element: &Element) -> Option<Self> {
-        let (Key(key), Some(Data::Value(Key(data)))) = (&element.key, &element.data) else {
+        let Some(Data::Value(Key(data))) = &element.data else {
             return None;
         };
+        let [pod, Value::Service(container_port)] = data.as_slice() else {
+            return None;
+        };
+        Self::at(&element.key, pod.address()?, *container_port)
+    }
+
+    /// The way of an element that leads to a chain: its label has the pod's address elsewhere among `members`. To which of
+    /// the pod's ports it leads is not known, and told as 0.
+    fn of_conditional((set, element): &Member, members: &[Member]) -> Option<Self> {
+        let maps = [table::V4, table::V6];
+        let mut maps = maps.iter();
+        let maps = maps.find(|maps| [maps.any_if, maps.at_if].contains(set))?;
+        let its = |(other, back): &&Member| *other == maps.back && back.comment == element.comment;
+        let (_, back) = members.iter().find(its)?;
+        Self::at(&element.key, back.key.0.first()?.address()?, 0)
+    }
+
+    fn at(Key(key): &Key, pod: IpAddr, container_port: u16) -> Option<Self> {
         let (address, port) = key.split_at_checked(key.len().checked_sub(2)?)?;
-        let (
-            [Value::Proto(protocol), Value::Service(host_port)],
-            [pod, Value::Service(container_port)],
-        ) = (port, data.as_slice())
-        else {
+        let [Value::Proto(protocol), Value::Service(host_port)] = port else {
             return None;
         };
         Some(Self {
             protocol: Protocol::of_number(*protocol)?,
             host_ip: address.first().and_then(Value::address),
             host_port: *host_port,
-            pod: pod.address()?,
-            container_port: *container_port,
+            pod,
+            container_port,
             conditions: Vec::new(),
         })
     }
@@ -204,10 +218,11 @@ impl Way {
     }
 }
 
-/// The ways among elements.
+/// The ways among elements. Those with conditions are told without them, and only of pods from which somebody's source is
+/// hidden: the element of such a way names no pod.
 pub fn ways_in(members: &[Member]) -> Vec<Way> {
-    let ways = members.iter().filter_map(|(_, element)| Way::of(element));
-    ways.collect()
+    let way = |member: &Member| Way::of(&member.1).or_else(|| Way::of_conditional(member, members));
+    members.iter().filter_map(way).collect()
 }
 
 /// Where an attachment is known by.

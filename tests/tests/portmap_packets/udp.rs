@@ -126,8 +126,11 @@ fn a_pod_that_left_has_no_flows() {
     unlike_the_reference(
         "a flow to a pod that left goes on for as long as somebody sends",
         || {
-            for how in ["DEL", "DEL, told nothing", "GC"] {
-                let world = World::new(json!({}));
+            let ways = ["DEL", "DEL, told nothing", "GC"];
+            let for_some = json!({"conditionsV4": ["-s", "192.0.2.0/24"]});
+            let rows = [json!({}), for_some].into_iter();
+            for (keys, how) in rows.flat_map(|keys| ways.map(|how| (keys.clone(), how))) {
+                let world = World::new(keys.clone());
                 let pod = world.pod("dns", dns(53));
                 let client = bound(world.outside(), "192.0.2.2:4000");
                 let server = bound(&pod, "[::]:53");
@@ -144,7 +147,7 @@ fn a_pod_that_left_has_no_flows() {
                     }
                     own.recv(&mut [0; 5])
                 });
-                assert!(heard.is_ok(), "{how}");
+                assert!(heard.is_ok(), "{how} {keys}");
             }
         },
     );

@@ -75,6 +75,37 @@ fn conditions_lead_to_a_chain_of_their_own_in_their_family() {
 }
 
 #[test]
+fn elements_with_conditions_tell_the_pod_of_their_own_label() {
+    let mut settings = settings(&[
+        (Protocol::Udp, Some("192.0.2.1"), 53),
+        (Protocol::Udp, None, 5353),
+    ]);
+    settings.conditions_v4 = condition::parse(&["-s", "10.0.0.0/8"], true).unwrap();
+    settings.conditions_v6 = condition::parse(&["-s", "fd00::/8"], false).unwrap();
+    let its = plan(&settings, &DUAL).unwrap();
+    let other = Plan::build(
+        &settings,
+        "podnet/b/eth0".to_owned(),
+        pods_of(&["10.1.0.8/16"]),
+    );
+    let told = |of: &[&Plan]| {
+        let members: Vec<_> = of.iter().flat_map(|plan| plan.members()).collect();
+        let ways = ways_in(&members).into_iter();
+        let ways = ways.map(|way| (way.host_ip, way.host_port, way.pod));
+        ways.collect::<Vec<_>>()
+    };
+    let made = |of: &[&Plan]| {
+        let ways = of.iter().flat_map(|plan| &plan.ways);
+        let ways = ways.map(|way| (way.host_ip, way.host_port, way.pod));
+        ways.collect::<Vec<_>>()
+    };
+    let both = [&other.unwrap(), &its];
+    assert_eq!(told(&both), made(&both));
+    settings.hidden = Hidden::Nobody;
+    assert_eq!(told(&[&plan(&settings, &DUAL).unwrap()]), []);
+}
+
+#[test]
 fn the_first_address_of_each_family_inside_the_pod_counts() {
     let interface = |name: &str, sandbox: &str| Interface {
         name: name.to_owned(),
