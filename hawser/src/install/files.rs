@@ -106,8 +106,10 @@ impl Files {
             return Ok(None);
         };
         let content = Content::of(&found);
-        let known = self.sums.borrow().get(&content).cloned();
-        let sum = known.map_or_else(|| sum(&path), Ok)?;
+        if let Some(known) = self.sums.borrow().get(&content) {
+            return Ok(Some(known.clone()));
+        }
+        let sum = sum(&path)?;
         self.sums.borrow_mut().insert(content, sum.clone());
         Ok(Some(sum))
     }

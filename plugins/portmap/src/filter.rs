@@ -86,8 +86,8 @@ fn addresses(nft: &mut Socket, maps: Maps) -> Result<Vec<Value>, Error> {
         .collect())
 }
 
-/// Removes what an attachment has, and tells which ways those were, as far as the elements tell. What is `known` of its places
-/// spares listing all maps.
+/// Removes what an attachment has, and tells which ways those were, as far as the elements tell. What is `known` of its
+/// places spares listing all maps.
 ///
 /// Its own chains go last, when nothing leads to them; they are looked for even where there is no element, because whoever
 /// removed those may have been killed before this.
