@@ -5,13 +5,12 @@ use super::pool::PoolDisk;
 use crate::dump::Diff;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Where in kubelet's directory drivers announce themselves, some time after they listen.
-const REGISTRY: &str = "plugins_registry";
-
 /// A snapshot of what lies around on a node: its mounts, the loop devices over its files, and the paths in its pools and in
-/// kubelet's directory, but for the sockets of registration. Nothing in it depends on how a driver keeps its records, except that they are files.
+/// kubelet's directory, but for the sockets of registration, which come some time after a driver listens. Nothing in it
+/// depends on how a driver keeps its records, except that they are files.
 #[derive(Debug)]
 pub struct Leaks<'a> {
     node: &'a Node,
@@ -68,10 +67,16 @@ fn state(node: &Node, pools: &[&PoolDisk]) -> BTreeMap<String, Value> {
     let pools = pools.iter().map(|pool| pool.path().to_owned());
     for dir in pools.chain([node.kubelet_dir()]) {
         let files = node.beneath(&dir).files();
-        for path in files.iter().filter(|path| !path.starts_with(REGISTRY)) {
+        for path in files.iter().filter(|path| !is_registration(path)) {
             let name = format!("file {}", dir.join(path).display());
             state.insert(name, json!({}));
         }
     }
     state
+}
+
+/// Whether a path in kubelet's directory is the socket by which a driver announces itself.
+fn is_registration(path: &Path) -> bool {
+    path.parent() == Some(Path::new("plugins_registry"))
+        && path.extension().is_some_and(|end| end == "sock")
 }
