@@ -4,6 +4,7 @@ use crate::groups::Groups;
 use crate::host::Host;
 use crate::place::{Namespaces, Place, Processes};
 use crate::process::Process;
+use crate::wait::PATIENCE;
 use nix::sched::{CloneFlags, unshare};
 use rustix::process::Signal;
 use std::ffi::{OsStr, OsString};
@@ -103,7 +104,7 @@ impl Init {
 impl Drop for Init {
     fn drop(&mut self) {
         if let Some(process) = self.process.take() {
-            process.end(Signal::KILL, Duration::from_secs(5));
+            process.end(Signal::KILL, PATIENCE);
         }
         self.host.sh("umount /sys/fs/cgroup");
     }

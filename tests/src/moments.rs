@@ -1,12 +1,13 @@
 //! The moments at which a program can die: in front of each of its system calls.
 //!
 //! strace counts the calls of each kind, so a moment is a call and its number: the third `sendto`. A first run lists the
-//! moments. SIGKILL arrives before the call is made, so between them the moments are all the states in between.
+//! moments. SIGKILL arrives before the call is made, so between them the moments are all the states in between. A program
+//! that waits for the kernel makes more calls on a busy machine: a [`Sweep`] counts for itself how many there are.
 
 use crate::call::{Call, Outcome};
 use crate::host::Host;
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 
@@ -66,8 +67,7 @@ impl Moment {
         format!("inject={}:error={errno}:when={}", self.call, self.number)
     }
 
-    /// Asserts that most of the moments came again. How often a call is made differs a little from run to run, and a
-    /// host's very first ADD makes more than the next, so some do not.
+    /// Asserts that most of the moments came again. How often a call is made differs a little from run to run.
     #[track_caller]
     pub fn assert_most(killed: usize, moments: usize) {
         assert!(
@@ -80,6 +80,54 @@ impl Moment {
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.call, self.number)
+    }
+}
+
+/// Every moment of a program in turn, whose calls need not be as many each time: of each kind the first, the second and so
+/// on, until one does not come.
+#[derive(Debug)]
+pub struct Sweep {
+    /// The kinds that are left, the present one last.
+    left: Vec<String>,
+    number: usize,
+    kinds: usize,
+    absent: Vec<String>,
+}
+
+impl Sweep {
+    /// Over the kinds of calls among these moments.
+    pub fn over(moments: &[Moment]) -> Self {
+        let kinds: BTreeSet<&str> = moments.iter().map(|moment| moment.call.as_str()).collect();
+        Self {
+            left: kinds.iter().rev().map(|&kind| kind.to_owned()).collect(),
+            number: 0,
+            kinds: kinds.len(),
+            absent: Vec::new(),
+        }
+    }
+
+    /// Lets `crash` kill the program at the next moment; it says whether the moment came. `None` when all have been.
+    pub fn step(&mut self, crash: impl FnOnce(&Moment) -> bool) -> Option<Moment> {
+        self.number += 1;
+        let moment = Moment::new(self.left.last()?, self.number);
+        if !crash(&moment) {
+            let through = self.left.pop();
+            self.absent.extend(through.filter(|_| self.number == 1));
+            self.number = 0;
+        }
+        Some(moment)
+    }
+
+    /// Asserts that all moments have been, and that calls of most kinds were among them.
+    #[track_caller]
+    pub fn assert_done(&self) {
+        let Self { left, absent, .. } = self;
+        assert!(left.is_empty(), "not swept: {left:?}");
+        assert!(
+            absent.len() * 4 <= self.kinds,
+            "of {} kinds of calls these never came: {absent:?}",
+            self.kinds
+        );
     }
 }
 

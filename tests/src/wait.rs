@@ -3,10 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `holds`, for at most five seconds; `what` names it when it never does.
+/// How long a machine may take over what is bound to come, busy with other tests and their disks as it may be.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `holds`, with [`PATIENCE`]; `what` names it when it never does.
 #[track_caller]
 pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
-    within(Duration::from_secs(5), what, holds);
+    within(PATIENCE, what, holds);
 }
 
 /// The same, with another patience.

@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
 use testkit::{
-    Attachment, Dump, Host, Moment, Network, Outcome, Plugins, Pod, Scene, everything, merged,
-    reference_under_test, report_difference, strace,
+    Attachment, Dump, Host, Moment, Network, Outcome, Plugins, Pod, Scene, Sweep, everything,
+    merged, reference_under_test, report_difference, strace,
 };
 
 /// Pods that are killed, then deleted together: one pair of dumps serves them all.
@@ -30,7 +30,15 @@ struct Traced<'a> {
     victim: Victim,
 }
 
-impl Traced<'_> {
+impl<'a> Traced<'a> {
+    const fn bridge(host: &'a Host, network: &'a Network) -> Self {
+        Self {
+            host,
+            network,
+            victim: Victim::Bridge,
+        }
+    }
+
     /// ADD with strace's `options` on the victim alone.
     fn add(&self, attachment: &Attachment, options: &[&str]) -> Outcome {
         let strace = strace(options);
@@ -86,40 +94,32 @@ fn sweep(victim: Victim, clean: impl Fn(&Network, &[Pod])) {
         network: &scene.network,
         victim,
     };
-    let moments = shorter(traced.moments(&scene.pod), traced.moments(&scene.pod));
-    let mut killed = 0;
-    for (round, batch) in moments.chunks(BATCH).enumerate() {
-        let pods: Vec<Pod> = (0..batch.len())
+    let mut sweep = Sweep::over(&traced.moments(&scene.pod));
+    for round in 0.. {
+        let pods: Vec<Pod> = (0..BATCH)
             .map(|n| scene.host.pod(&format!("r{round}p{n}")))
             .collect();
         let all: Vec<&Pod> = pods.iter().collect();
         let before = Dump::of(&scene.host).and(&all);
-        killed += batch
+        let batch: Vec<Moment> = pods
             .iter()
-            .zip(&pods)
-            .filter(|(moment, pod)| traced.crash(pod, moment))
-            .count();
+            .map_while(|pod| sweep.step(|moment| traced.crash(pod, moment)))
+            .collect();
         clean(&scene.network, &pods);
         let diff = before.diff(&Dump::of(&scene.host).and(&all));
         assert!(
             diff.is_empty(),
             "left after a crash at one of {}:\n{diff}",
-            named(batch, round)
+            named(&batch, round)
         );
         pods.iter().for_each(Pod::remove);
+        if batch.len() < BATCH {
+            break;
+        }
     }
-    Moment::assert_most(killed, moments.len());
+    sweep.assert_done();
     let newcomer = scene.join("newcomer");
     scene.network.check(&newcomer.attachment()).silent();
-}
-
-/// The host's very first ADD makes more calls than the next, and one that has to wait asks more often.
-fn shorter(first: Vec<Moment>, second: Vec<Moment>) -> Vec<Moment> {
-    if first.len() < second.len() {
-        first
-    } else {
-        second
-    }
 }
 
 fn named(batch: &[Moment], round: usize) -> String {
@@ -153,36 +153,23 @@ fn sweep_the_first_add() {
             Network::new(&host, merged(config(), own)),
         )
     };
-    let moments_of = |n: usize| {
+    let (pod, network) = nth(0);
+    let mut sweep = Sweep::over(&Traced::bridge(&host, &network).moments(&pod));
+    for n in 1.. {
         let (pod, network) = nth(n);
-        Traced {
-            host: &host,
-            network: &network,
-            victim: Victim::Bridge,
-        }
-        .moments(&pod)
-    };
-    let moments = shorter(moments_of(0), moments_of(1));
-    let mut killed = 0;
-    for (n, moment) in moments.iter().enumerate() {
-        let (pod, network) = nth(n + 2);
-        killed += usize::from(
-            Traced {
-                host: &host,
-                network: &network,
-                victim: Victim::Bridge,
-            }
-            .crash(&pod, moment),
-        );
+        let traced = Traced::bridge(&host, &network);
+        let Some(moment) = sweep.step(|moment| traced.crash(&pod, moment)) else {
+            break;
+        };
         network.del(&pod.attachment()).silent();
         let again = network.add(&pod.attachment());
         assert!(again.succeeded(), "after a crash at {moment}:\n{again}");
         network.check(&pod.attachment()).silent();
         network.del(&pod.attachment()).silent();
         pod.remove();
-        host.sh(&format!("ip link del cni{}", n + 2));
+        host.sh(&format!("ip link del cni{n}"));
     }
-    Moment::assert_most(killed, moments.len());
+    sweep.assert_done();
 }
 
 /// A sweep of the reference takes 1,900 system calls and finds what bridge_failed_add.rs shows already.
@@ -231,11 +218,7 @@ fn a_bridge_half_made_is_finished_by_the_next_add() {
 #[test]
 fn the_injection_kills() {
     let scene = Scene::new(merged(config(), json!({"cniVersion": "1.0.0"})));
-    let traced = Traced {
-        host: &scene.host,
-        network: &scene.network,
-        victim: Victim::Bridge,
-    };
+    let traced = Traced::bridge(&scene.host, &scene.network);
     assert!(
         !traced.crash(&scene.pod, &Moment::new("reboot", 1)),
         "nobody asks for a reboot"

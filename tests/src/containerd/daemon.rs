@@ -8,17 +8,14 @@ use crate::init::Init;
 use crate::place::Place;
 use crate::plugins::Plugins;
 use crate::process::{Appearance, Process};
-use crate::wait::within;
+use crate::wait::{PATIENCE, within};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The image that every [`Containerd`] has: a static busybox, as [`Image::busybox`] makes it.
 pub const BUSYBOX: &str = "localhost/busybox:testkit";
-
-/// How long starting, and stopping, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A containerd with runc. All of it ends with the test: the daemon, its shims and the pods.
 ///

@@ -4,17 +4,15 @@ use super::node::Node;
 use crate::place::Place;
 use crate::plugins::built_here;
 use crate::process::{Appearance, Process};
+use crate::wait::PATIENCE;
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The variable that names another driver to be tested: an executable, or a script that translates our flags for it.
 pub const DRIVER: &str = "HAWSER_CSI_DRIVER";
-
-/// How long starting, and stopping, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a driver is to be started. Flags are `--name=value`; the usual ones are there already.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use super::requests::{self, Used};
 use super::scope::Scope;
 use crate::place::Place;
 use crate::process::Appearance;
+use crate::wait::PATIENCE;
 use proto::csi::{
     NodeExpandVolumeResponse, NodeGetInfoRequest, NodeGetInfoResponse, NodeGetVolumeStatsResponse,
 };
@@ -78,7 +79,7 @@ impl Kubelet {
         let socket = self.paths.registry();
         let appearance = Appearance::of(&self.place, &socket);
         assert!(
-            appearance.wait(Duration::from_secs(10)),
+            appearance.wait(PATIENCE),
             "nobody listens at {}",
             socket.display()
         );

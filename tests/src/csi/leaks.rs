@@ -3,6 +3,7 @@
 use super::node::Node;
 use super::pool::PoolDisk;
 use crate::dump::Diff;
+use crate::wait::PATIENCE;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,11 +36,11 @@ impl<'a> Leaks<'a> {
         Diff::between(&self.before, &state(self.node, &self.pools))
     }
 
-    /// Fails the test, with the differences, unless everything is as it was, or comes to be so within ten seconds: a driver
+    /// Fails the test, with the differences, unless everything is as it was, or comes to be so before [`PATIENCE`] ends: a driver
     /// may clear away in the background.
     #[track_caller]
     pub fn assert_none(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let diff = self.diff();
             if diff.is_empty() {

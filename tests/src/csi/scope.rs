@@ -1,7 +1,7 @@
 //! What the kernel has beneath a directory of a node: mounts, and loop devices over files there.
 
 use crate::place::Place;
-use crate::wait::eventually;
+use crate::wait::{PATIENCE, eventually};
 use rustix::mount::{UnmountFlags, unmount};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -119,7 +119,7 @@ impl Scope {
         loops
     }
 
-    /// Fails the test unless there are no loop devices over files beneath the directory, or none within five seconds: one
+    /// Fails the test unless there are no loop devices over files beneath the directory, or none before long: one
     /// that somebody else looks at just then goes when it is closed.
     #[track_caller]
     pub fn has_no_loops(&self) {
@@ -159,9 +159,9 @@ impl Scope {
     }
 
     /// Takes everything away that the kernel has beneath the directory: detaches loop devices, thaws and unmounts
-    /// filesystems. What does not go within five seconds is returned, described.
+    /// filesystems. What does not go, for all [`PATIENCE`], is returned, described.
     pub fn release(&self) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let (mounts, loops) = (self.mounts(), self.loops());
             if mounts.is_empty() && loops.is_empty() {

@@ -14,6 +14,7 @@ pub use diff::Diff;
 use crate::host::Host;
 use crate::place::Place;
 use crate::pod::Pod;
+use crate::wait::PATIENCE;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ impl Dump {
     /// namespace that it was in.
     #[track_caller]
     pub fn assert_regained(&self, host: &Host, words: &[&str]) {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let diff = self.diff(&Self::of(host));
             let other = |line: &&String| !words.iter().any(|word| line.contains(word));
