@@ -91,11 +91,13 @@ impl Node {
                     state.insert(name, "a folder".to_owned());
                     continue;
                 }
-                let bytes = fs::read(&path).unwrap();
                 // Ours is an executable of megabytes.
-                let short = bytes.len() < 1 << 16;
-                let content = String::from_utf8_lossy(&bytes).into_owned();
-                state.insert(name, if short { content } else { "hawser".to_owned() });
+                let content = if fs::metadata(&path).unwrap().len() < 1 << 16 {
+                    String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
+                } else {
+                    "hawser".to_owned()
+                };
+                state.insert(name, content);
             }
         }
         state
