@@ -2,6 +2,7 @@
 //! silence.
 
 use crate::plugins::Plugins;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Whether the plugins under test are the reference's.
@@ -16,9 +17,20 @@ pub fn unlike_the_reference(why: &str, behaviour: impl FnOnce()) {
     if !reference_under_test() {
         return behaviour();
     }
+    DIFFERING.set(true);
     let differs = catch_unwind(AssertUnwindSafe(behaviour)).is_err();
+    DIFFERING.set(false);
     report_difference(why);
     assert!(differs, "the reference no longer differs here: {why}");
+}
+
+thread_local! {
+    static DIFFERING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread shows that the reference does not do something: what is waited for will not come.
+pub(crate) fn is_differing() -> bool {
+    DIFFERING.get()
 }
 
 /// Reports a difference, as [`unlike_the_reference`] does; on its own for one that is too costly to show.

@@ -1,15 +1,25 @@
 //! Time: waiting for what the kernel does in its own, and doing many things at once.
 
+use crate::reference::is_differing;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a machine may take over what is bound to come, busy with other tests and their disks as it may be.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until `holds`, with [`PATIENCE`]; `what` names it when it never does.
+/// [`PATIENCE`], or a second where the reference is shown not to do what is waited for.
+pub(crate) fn patience() -> Duration {
+    if is_differing() {
+        Duration::from_secs(1)
+    } else {
+        PATIENCE
+    }
+}
+
+/// Waits until `holds`, for at most [`PATIENCE`]; `what` names it when it never does.
 #[track_caller]
 pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
-    within(PATIENCE, what, holds);
+    within(patience(), what, holds);
 }
 
 /// The same, with another patience.

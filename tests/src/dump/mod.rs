@@ -14,7 +14,7 @@ pub use diff::Diff;
 use crate::host::Host;
 use crate::place::Place;
 use crate::pod::Pod;
-use crate::wait::PATIENCE;
+use crate::wait::patience;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl Dump {
     /// namespace that it was in.
     #[track_caller]
     pub fn assert_regained(&self, host: &Host, words: &[&str]) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             let diff = self.diff(&Self::of(host));
             let other = |line: &&String| !words.iter().any(|word| line.contains(word));
