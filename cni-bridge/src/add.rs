@@ -15,7 +15,7 @@ use crate::{gateway, uplink};
 use cni::{AddResult, Interface, Verb};
 use cni_plugin::{Request, Running};
 use kernel::net::sysctl::Sysctls;
-use kernel::net::{Link, Rtnl, link};
+use kernel::net::{Link, Rtnl};
 use kernel::{Termination, Undo};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -42,9 +42,9 @@ fn attach<'a>(
 ) -> Result<AddResult, Error> {
     let network = request.config().network();
     let identity = Identity::of(network, request.attachment()?);
-    let mut pod = refuse_second(request, &identity)?;
-    let lease = start_ipam(request, settings, undo)?;
     let mut host = Rtnl::open()?;
+    let mut pod = refuse_second(request, &host, &identity)?;
+    let lease = start_ipam(request, settings, undo)?;
     let sysctls = Sysctls::open()?;
     let bridge = uplink::ensure(&mut host, &sysctls, settings)?;
     let ifname = request.attachment()?.ifname.as_str();
@@ -72,9 +72,9 @@ fn attach<'a>(
 
 /// A second ADD for the same attachment must leave the first one as it is (ADD-4, ADD-5). Looked at before the IPAM
 /// plugin is asked, because releasing a refused lease (ADD-6) would release the first one's.
-fn refuse_second(request: &Request, identity: &Identity) -> Result<Pod, Error> {
+fn refuse_second(request: &Request, host: &Rtnl, identity: &Identity) -> Result<Pod, Error> {
     let attachment = request.attachment()?;
-    if link::exists(&identity.port)? {
+    if host.has_link(&identity.port)? {
         return Err(Error::AlreadyAttached {
             label: identity.label.clone(),
             port: identity.port.clone(),

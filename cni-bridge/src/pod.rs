@@ -40,17 +40,9 @@ impl Pod {
 
     /// Opens the namespace at `path` for an interface that is to be made; `None` when there is one of that name.
     pub fn open_without(ifname: &str, path: &Path) -> Result<Option<Self>, Error> {
-        let home = Netns::current()?;
-        let netns = Netns::open(path)?;
-        let rtnl = netns.enter(&home, || {
-            let taken = link::exists(ifname)?;
-            if taken {
-                Ok(None)
-            } else {
-                Rtnl::open().map(Some)
-            }
-        })?;
-        Ok(rtnl.map(|rtnl| Self { home, netns, rtnl }))
+        let pod = Self::open(path)?;
+        let taken = pod.rtnl.has_link(ifname)?;
+        Ok((!taken).then_some(pod))
     }
 
     /// The namespace.

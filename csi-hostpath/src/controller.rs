@@ -9,9 +9,9 @@ use tonic::{Request, Response, Status};
 
 use crate::call::Calls;
 use crate::check::{self, Rules};
-use crate::driver::{Condition, Offers, Settings};
+use crate::driver::Offers;
 use crate::error::Error;
-use crate::record::Volume;
+use crate::listing::Listing;
 use crate::reply;
 use crate::request;
 use crate::store::Most;
@@ -149,15 +149,15 @@ impl Controller for ControllerService {
                 request,
                 check::list_volumes,
                 |driver, page| {
-                    let topology = reply::topology(&driver.settings);
+                    let listing = Listing::new(&driver.settings);
                     let part = driver.list_volumes(
                         page.after.as_deref(),
                         bounded(page.most),
-                        |volume, condition| entry(&driver.settings, &topology, volume, condition),
+                        |volume, condition| listing.entry(volume, condition),
                     )?;
-                    let last = part.items.last().and_then(|entry| entry.volume.as_ref());
+                    let last = part.items.last().and_then(|entry| entry.volume().ok());
                     Ok(ListVolumesResponse {
-                        next_token: next(part.more, last.map(|volume| &volume.volume_id)),
+                        next_token: next(part.more, last.as_ref().map(|last| &last.volume_id)),
                         entries: part.items,
                     })
                 },
@@ -375,19 +375,4 @@ fn bounded(most: Option<usize>) -> Most {
 /// The token for what follows the entry `last` (LV-01).
 fn next(more: bool, last: Option<&String>) -> String {
     last.filter(|_| more).cloned().unwrap_or_default()
-}
-
-fn entry(
-    settings: &Settings,
-    topology: &Option<Topology>,
-    volume: Volume,
-    condition: Condition,
-) -> list_volumes_response::Entry {
-    list_volumes_response::Entry {
-        status: Some(list_volumes_response::VolumeStatus {
-            published_node_ids: reply::nodes(settings, &volume),
-            volume_condition: Some(reply::condition(condition)),
-        }),
-        volume: Some(reply::volume_at(topology.clone(), volume)),
-    }
 }

@@ -21,6 +21,7 @@ pub mod http;
 pub mod id;
 pub mod identity;
 pub mod janitor;
+pub mod listing;
 pub mod locks;
 pub mod log;
 pub mod metadata;

@@ -37,17 +37,30 @@ pub fn context<M: FromIterator<(String, String)>>(kind: Kind, pool: &str) -> M {
 
 /// A volume (CV-10).
 pub fn volume(settings: &Settings, volume: Volume) -> csi::Volume {
-    volume_at(topology(settings), volume)
+    let common = common(settings, volume.kind(), &volume.pool);
+    csi::Volume {
+        volume_context: common.volume_context,
+        accessible_topology: common.accessible_topology,
+        ..own(volume)
+    }
 }
 
-/// The same, for many: of a node whose topology is known.
-pub fn volume_at(topology: Option<Topology>, volume: Volume) -> csi::Volume {
+/// What the volumes of a kind in a pool have in common, and nothing else.
+pub fn common(settings: &Settings, kind: Kind, pool: &str) -> csi::Volume {
+    csi::Volume {
+        volume_context: context(kind, pool),
+        accessible_topology: topology(settings).into_iter().collect(),
+        ..csi::Volume::default()
+    }
+}
+
+/// What a volume has for itself, without what is [`common`].
+pub fn own(volume: Volume) -> csi::Volume {
     csi::Volume {
         capacity_bytes: bytes(volume.size),
-        volume_context: context(volume.kind(), &volume.pool),
         content_source: source(volume.from_snapshot, volume.from_volume),
-        accessible_topology: topology.into_iter().collect(),
         volume_id: volume.id,
+        ..csi::Volume::default()
     }
 }
 

@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("debug.rs"), impls.collect::<String>())?;
     tonic_prost_build::configure()
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
+        .extern_path(".csi.v1.ListVolumesResponse.Entry", "crate::ListedVolume")
         .skip_debug(secretive.iter().map(|message| message.full_name()))
         .compile_fds(compiler.include_source_info(true).file_descriptor_set())?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The Container Storage Interface 1.12 and kubelet's plugin registration, as types and services.
 //!
-//! Everything is generated at build time from the two definitions beside this crate, `csi.proto` and
+//! Everything but [`ListedVolume`] is generated at build time from the two definitions beside this crate, `csi.proto` and
 //! `pluginregistration.proto`, which are meant to be read. The tables in `tables/` are the specification's fields, enums and
 //! calls, and a test holds the definitions to them.
 //!
@@ -12,6 +12,10 @@
 //! ```
 //!
 //! Servers are always there, clients with the feature `client`. Well-known types are those of `prost-types`.
+
+mod listed;
+
+pub use listed::ListedVolume;
 
 /// The Container Storage Interface, package `csi.v1`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]

@@ -45,7 +45,7 @@ fn secretive() -> BTreeMap<&'static str, Show> {
         ListSnapshotsRequest, ListVolumesResponse, NodeExpandVolumeRequest, NodePublishVolumeRequest,
         NodeStageVolumeRequest, ValidateVolumeCapabilitiesRequest, ValidateVolumeCapabilitiesResponse, Volume,
         VolumeCapability;
-        "ListVolumesResponse.Entry" is list_volumes_response::Entry,
+        "ListVolumesResponse.Entry" is proto::ListedVolume,
         "ValidateVolumeCapabilitiesResponse.Confirmed" is validate_volume_capabilities_response::Confirmed,
         "VolumeCapability.MountVolume" is volume_capability::MountVolume
     ]

@@ -42,8 +42,7 @@ fn listed(client: &Client) -> BTreeSet<String> {
     let entries = client.list_volumes(list_volumes(0, "")).unwrap().entries;
     entries
         .into_iter()
-        .filter_map(|entry| entry.volume)
-        .map(|volume| volume.volume_id)
+        .map(|entry| entry.volume().unwrap().volume_id)
         .collect()
 }
 

@@ -11,7 +11,6 @@ use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkMessage,
 };
 use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -241,16 +240,6 @@ impl VethPair<'_> {
         }
         host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
             .build()
-    }
-}
-
-/// Whether the calling thread's namespace has a link of that name. Unlike a look-up it does not wait for whoever is
-/// changing links just then.
-pub fn exists(name: &str) -> Result<bool, Error> {
-    match if_nametoindex(name) {
-        Ok(_) => Ok(true),
-        Err(Errno::ENODEV) => Ok(false),
-        Err(errno) => Err(Error::io(format!("look for {name}"), errno)),
     }
 }
 

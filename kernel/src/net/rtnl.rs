@@ -12,6 +12,7 @@ use netlink_packet_core::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
+use rustix::net::netdevice::name_to_index;
 use std::io;
 use std::net::IpAddr;
 
@@ -122,6 +123,16 @@ impl Rtnl {
             socket,
             sequence: 0,
         })
+    }
+
+    /// Whether the socket's namespace has a link of that name. Unlike a look-up it does not wait for whoever is changing
+    /// links just then.
+    pub fn has_link(&self, name: &str) -> Result<bool, Error> {
+        match name_to_index(&self.socket, name) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::NODEV) => Ok(false),
+            Err(errno) => Err(Error::io(format!("look for {name}"), errno)),
+        }
     }
 
     /// Sends one request and waits until the kernel has done it.

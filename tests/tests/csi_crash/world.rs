@@ -174,7 +174,7 @@ impl World {
         let list = self.scene.client.list_volumes(list_volumes(0, "")).unwrap();
         list.entries
             .into_iter()
-            .map(|entry| entry.volume.unwrap().volume_id)
+            .map(|entry| entry.volume().unwrap().volume_id)
             .collect()
     }
 

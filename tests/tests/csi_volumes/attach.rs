@@ -20,12 +20,10 @@ fn nodes(client: &Client, id: &str) -> Vec<String> {
         .unwrap()
         .status
         .unwrap();
-    let of = |entry: &proto::csi::list_volumes_response::Entry| {
-        entry.volume.as_ref().unwrap().volume_id == id
-    };
+    let of = |entry: &proto::ListedVolume| entry.volume().unwrap().volume_id == id;
     let entry = listed(client).into_iter().find(of).unwrap();
     assert_eq!(
-        entry.status.unwrap().published_node_ids,
+        entry.status().unwrap().published_node_ids,
         status.published_node_ids
     );
     status.published_node_ids

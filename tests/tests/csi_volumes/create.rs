@@ -307,7 +307,7 @@ fn cv_10_g_16_g_17_a_volume_is_told_in_one_way_by_every_call() {
         assert_eq!(found.volume.as_ref(), Some(&volume));
         let entries = listed(&scene.client).into_iter();
         let entry = entries
-            .filter_map(|entry| entry.volume)
+            .map(|entry| entry.volume().unwrap())
             .find(|entry| entry.volume_id == id);
         assert_eq!(entry, Some(volume));
     }

@@ -32,7 +32,7 @@ fn dv_01_what_is_gone_or_never_was_is_deleted() {
         );
         let left: Vec<_> = listed(client)
             .into_iter()
-            .filter_map(|entry| entry.volume)
+            .map(|entry| entry.volume().unwrap())
             .collect();
         assert_eq!(left, [keeps], "{pool:?}");
         leaks.assert_none();

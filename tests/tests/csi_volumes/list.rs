@@ -18,7 +18,10 @@ fn pages(client: &Client, most: i32, mut between: impl FnMut()) -> Vec<String> {
             token.is_empty() || count > 0,
             "a page was promised, and is empty"
         );
-        let told = page.entries.into_iter().filter_map(|entry| entry.volume);
+        let told = page
+            .entries
+            .into_iter()
+            .map(|entry| entry.volume().unwrap());
         ids.extend(told.map(|volume| volume.volume_id));
         token = page.next_token;
         if token.is_empty() {
@@ -88,7 +91,7 @@ fn lv_01_a_token_outlives_its_volume_and_the_driver() {
     let rest = rest
         .entries
         .into_iter()
-        .map(|entry| entry.volume.unwrap().volume_id);
+        .map(|entry| entry.volume().unwrap().volume_id);
     assert_eq!(rest.collect::<Vec<_>>(), whole[2..]);
 }
 
@@ -133,7 +136,7 @@ fn gv_01_lv_02_a_volume_is_told_with_its_condition() {
         let [entry] = &listed(client)[..] else {
             panic!("one volume");
         };
-        let status = entry.status.clone().unwrap();
+        let status = entry.status().unwrap();
         assert_eq!(status.volume_condition.as_ref(), Some(&condition));
         assert!(!condition.message.is_empty());
         // Attaching is not offered, so nothing is told of it.

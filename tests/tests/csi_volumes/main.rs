@@ -55,7 +55,7 @@ fn small(name: &str) -> CreateVolumeRequest {
 }
 
 /// Every volume that is listed, in one page.
-fn listed(client: &Client) -> Vec<list_volumes_response::Entry> {
+fn listed(client: &Client) -> Vec<proto::ListedVolume> {
     let page = client.list_volumes(list_volumes(0, "")).unwrap();
     assert_eq!(page.next_token, "", "all were asked for");
     page.entries
