@@ -8,9 +8,16 @@ use std::path::Path;
 use proto::csi::{ProbeRequest, VolumeCondition};
 use testkit::csi::requests::*;
 use testkit::csi::{PoolKind, Pv, Scene};
+use testkit::eventually;
 use tonic::Code;
 
 use crate::{BTRFS, DIRECTORY, EXT4, RAW, Sort, XFS, can, give_back, id, open, refused, sh};
+
+/// Lets a pool be written no more. A deleted file that its loop device holds for another moment keeps it from that.
+fn protect(scene: &Scene, pool: &Path) {
+    let script = "sync -f $1; mount -o remount,ro $1 2>/dev/null";
+    eventually("the pool is read-only", || can(scene, script, pool));
+}
 
 fn read_only(kind: PoolKind, sorts: &[Sort]) {
     let scene = Scene::with_other(PoolKind::Ext4, kind, 1 << 30);
@@ -18,7 +25,7 @@ fn read_only(kind: PoolKind, sorts: &[Sort]) {
     for sort in sorts {
         let request = |name| sort.request(name).parameter("pool", "other");
         let pv = scene.volume(request("pvc-1"));
-        sh(&scene, "sync -f $1; mount -o remount,ro $1", other);
+        protect(&scene, other);
         let made = scene.client.create_volume(request("pvc-2"));
         refused(made, Code::FailedPrecondition, "ead-only");
         refused(
@@ -82,7 +89,7 @@ fn a_program_that_is_missing_is_named() {
             Code::FailedPrecondition,
             program,
         );
-        scene.node.sh(&format!("umount {hidden}"));
+        scene.node.sh(&format!("umount --lazy {hidden}"));
         scene.kubelet.publish(&inline, "pod-1").unwrap();
         scene.kubelet.unpublish(&inline, "pod-1").unwrap();
         let pv = scene.volume(sort.request("pvc-1"));
@@ -126,7 +133,7 @@ fn ns_01_a_missing_check_keeps_a_damaged_volume_unmounted() {
         );
         scene.node.beneath(scene.pool.path()).has_no_loops();
     }
-    scene.node.sh(&format!("umount {hidden}"));
+    scene.node.sh(&format!("umount --lazy {hidden}"));
     let path = scene.kubelet.publish(&pv, "pod-1").unwrap();
     assert!(can(&scene, "grep -q kept $1/file && echo > $1/new", &path));
     let told = scene
