@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::pool::PoolDisk;
 use crate::dump::Diff;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,10 +20,14 @@ pub struct Leaks<'a> {
 }
 
 impl<'a> Leaks<'a> {
-    /// Takes the snapshot.
+    /// Takes the snapshot, once two looks find the same: what was deleted before may still be on its way out.
     pub fn of(node: &'a Node, pools: &[&'a PoolDisk]) -> Self {
         let pools = pools.to_vec();
-        let before = state(node, &pools);
+        let mut before = state(node, &pools);
+        eventually("nothing changes", || {
+            let again = state(node, &pools);
+            std::mem::replace(&mut before, again) == before
+        });
         Self {
             node,
             pools,

@@ -70,13 +70,14 @@ fn hide(scene: &Scene, program: &str) -> String {
 
 #[test]
 fn a_program_that_is_missing_is_named() {
-    let scene = Scene::on(PoolKind::Xfs);
     let cases = [
         (EXT4, "mkfs.ext4", "e2fsprogs"),
         (XFS, "mkfs.xfs", "xfsprogs"),
         (BTRFS, "mkfs.btrfs", "btrfs-progs"),
     ];
     for (sort, program, package) in cases {
+        // Anew for each: of a volume that was deleted the last pieces go in the background.
+        let scene = Scene::on(PoolKind::Xfs);
         let leaks = scene.leaks();
         let hidden = hide(&scene, program);
         let answer = scene.client.create_volume(sort.request("pvc-1"));
