@@ -83,11 +83,7 @@ fn without_vlan_filtering(settings: &Settings, error: kernel::net::Error) -> Err
 
 /// CVE-2020-10749: a pod must not be able to announce itself as the node's router. Set before the link is up.
 pub fn refuse_router_advertisements(sysctls: &Sysctls, name: &str) -> Result<(), Error> {
-    let key = format!("ipv6/conf/{name}/accept_ra");
-    // The kernel makes links that listen. Asked is only where it cannot be written: it may have been off all along.
-    if sysctls.set(&key, "0").is_err() {
-        sysctls.ensure(&key, "0")?;
-    }
+    sysctls.set(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The service Controller: volumes and snapshots.
 
+use proto::ListedVolume;
 use proto::csi::controller_server::Controller;
 use proto::csi::controller_service_capability::rpc::Type as Offer;
 use proto::csi::controller_service_capability::{Rpc, Type};
@@ -155,7 +156,8 @@ impl Controller for ControllerService {
                         bounded(page.most),
                         |volume, condition| listing.entry(volume, condition),
                     )?;
-                    let last = part.items.last().and_then(|entry| entry.volume().ok());
+                    let last = part.items.last().map(ListedVolume::volume).transpose();
+                    let last = last.map_err(|error| Error::Internal(error.to_string()))?;
                     Ok(ListVolumesResponse {
                         next_token: next(part.more, last.as_ref().map(|last| &last.volume_id)),
                         entries: part.items,

@@ -1,6 +1,8 @@
 //! Volumes as lists tell them: thousands in one answer, which have most in common.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::mem;
 
 use prost::Message;
 use proto::ListedVolume;
@@ -13,14 +15,8 @@ use crate::reply;
 /// One answer in the making.
 pub struct Listing<'a> {
     settings: &'a Settings,
-    common: RefCell<Vec<Common>>,
-}
-
-/// What the volumes of one kind in one pool have in common, encoded: it is told of each of them, and made once.
-struct Common {
-    kind: Kind,
-    pool: String,
-    bytes: Vec<u8>,
+    /// What the volumes of one kind in one pool have in common, encoded: it is told of each of them, and made once.
+    common: RefCell<BTreeMap<(Kind, String), Vec<u8>>>,
 }
 
 impl<'a> Listing<'a> {
@@ -28,7 +24,7 @@ impl<'a> Listing<'a> {
     pub const fn new(settings: &'a Settings) -> Self {
         Self {
             settings,
-            common: RefCell::new(Vec::new()),
+            common: RefCell::new(BTreeMap::new()),
         }
     }
 
@@ -45,19 +41,12 @@ impl<'a> Listing<'a> {
     }
 
     /// Fields of a message may come in any order, so what is common is one piece.
-    fn encoded(&self, volume: Volume) -> Vec<u8> {
+    fn encoded(&self, mut volume: Volume) -> Vec<u8> {
         let mut all = self.common.borrow_mut();
-        let (kind, pool) = (volume.kind(), &volume.pool);
-        let known = all
-            .iter()
-            .position(|common| common.kind == kind && common.pool == *pool);
-        let at = known.unwrap_or_else(|| {
-            let bytes = reply::common(self.settings, kind, pool).encode_to_vec();
-            let pool = pool.clone();
-            all.push(Common { kind, pool, bytes });
-            all.len() - 1
+        let alike = (volume.kind(), mem::take(&mut volume.pool));
+        let common = all.entry(alike).or_insert_with_key(|(kind, pool)| {
+            reply::common(self.settings, *kind, pool).encode_to_vec()
         });
-        let common = all.get(at).map_or(&[][..], |common| &common.bytes);
         let own = reply::own(volume);
         let mut bytes = Vec::with_capacity(own.encoded_len() + common.len());
         // It fails where there is too little room, and a vector grows.
@@ -70,41 +59,14 @@ impl<'a> Listing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Offers;
-    use crate::record::Attached;
+    use crate::reply::tests::{record, settings};
 
-    fn settings(offered: bool) -> Settings {
-        Settings {
-            name: "d.example".to_owned(),
-            node: "n1".to_owned(),
-            kubelet_dir: "/k".into(),
-            max_volume_size: 1,
-            attach_limit: 0,
-            offers: Offers {
-                attach: offered,
-                topology: offered,
-                expansion: offered,
-                modify: offered,
-                metadata: offered,
-                mount_group: offered,
-            },
-            remote: false,
-        }
-    }
-
-    fn volume(id: &str, pool: &str, kind: Kind, from_snapshot: Option<&str>) -> Volume {
+    fn volume(pool: &str, kind: Kind, from_snapshot: Option<&str>) -> Volume {
         Volume {
-            id: id.to_owned(),
             pool: pool.to_owned(),
             kind: kind.into(),
-            size: 7 << 20,
             from_snapshot: from_snapshot.map(str::to_owned),
-            attached: vec![Attached {
-                node: "n1".to_owned(),
-                readonly: false,
-                mode: 1,
-            }],
-            ..Volume::default()
+            ..record()
         }
     }
 
@@ -113,14 +75,14 @@ mod tests {
         for settings in [settings(true), settings(false)] {
             let listing = Listing::new(&settings);
             for told in [
-                volume("vol-1", "fast", Kind::Directory, None),
-                volume("vol-2", "fast", Kind::Image, Some("snap-1")),
-                volume("vol-3", "slow", Kind::Image, None),
-                volume("vol-4", "fast", Kind::Directory, Some("snap-2")),
+                volume("fast", Kind::Directory, None),
+                volume("fast", Kind::Image, Some("snap-1")),
+                volume("slow", Kind::Image, None),
+                volume("fast", Kind::Directory, Some("snap-2")),
             ] {
                 let condition = Condition {
                     abnormal: true,
-                    message: format!("of {}", told.id),
+                    message: format!("of pool {}", told.pool),
                 };
                 let listed = listing.entry(told.clone(), condition.clone());
                 assert_eq!(

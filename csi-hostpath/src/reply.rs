@@ -133,13 +133,13 @@ fn time(nanoseconds: i64) -> prost_types::Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::driver::Offers;
     use crate::record::Attached;
     use std::collections::BTreeMap;
 
-    fn settings(offered: bool) -> Settings {
+    pub(crate) fn settings(offered: bool) -> Settings {
         Settings {
             name: "d.example".to_owned(),
             node: "n1".to_owned(),
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    fn record() -> Volume {
+    pub(crate) fn record() -> Volume {
         Volume {
             id: "vol-1".to_owned(),
             pool: "fast".to_owned(),

@@ -40,8 +40,8 @@ impl<'a> Leaks<'a> {
         Diff::between(&self.before, &state(self.node, &self.pools))
     }
 
-    /// Fails the test, with the differences, unless everything is as it was, or comes to be so before [`PATIENCE`] ends: a driver
-    /// may clear away in the background.
+    /// Fails the test, with the differences, unless everything is as it was, or comes to be so before [`PATIENCE`] ends: a
+    /// driver may clear away in the background.
     #[track_caller]
     pub fn assert_none(&self) {
         let deadline = Instant::now() + PATIENCE;

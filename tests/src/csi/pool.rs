@@ -2,7 +2,6 @@
 
 use super::node::{Node, left_behind};
 use super::scope::Scope;
-use crate::wait::eventually;
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -121,13 +120,9 @@ impl PoolDisk {
         let (device, kind) = (mount.source, mount.filesystem);
         let target = self.path().display();
         // Held open, because the device goes with its last user, and the file behind it is deleted.
-        let script = format!(
-            "exec 3<{device}; umount {target} && mount -t {kind} -o {options} {device} {target}"
-        );
-        // A deleted image that its own loop device holds for another moment keeps the pool busy.
-        eventually("the pool is mounted anew", || {
-            self.scope.place().succeeds(&script)
-        });
+        self.scope.place().sh(&format!(
+            "exec 3<{device}; umount {target}; mount -t {kind} -o {options} {device} {target}"
+        ));
     }
 
     /// Every path in the pool, relative to it, sorted. What is mounted beneath is not entered.

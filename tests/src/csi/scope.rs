@@ -119,8 +119,8 @@ impl Scope {
         loops
     }
 
-    /// Fails the test unless there are no loop devices over files beneath the directory, or none before long: one
-    /// that somebody else looks at just then goes when it is closed.
+    /// Fails the test unless there are no loop devices over files beneath the directory, or none before long: one that
+    /// somebody else looks at just then goes when it is closed.
     #[track_caller]
     pub fn has_no_loops(&self) {
         eventually("its loop devices go", || self.loops().is_empty());

@@ -15,7 +15,7 @@ use crate::{BTRFS, DIRECTORY, EXT4, RAW, Sort, XFS, can, give_back, id, open, re
 
 /// Lets a pool be written no more. A deleted file that its loop device holds for another moment keeps it from that.
 fn protect(scene: &Scene, pool: &Path) {
-    let script = "sync -f $1; mount -o remount,ro $1 2>/dev/null";
+    let script = "sync -f $1; mount -o remount,ro $1";
     eventually("the pool is read-only", || can(scene, script, pool));
 }
 
