@@ -57,13 +57,16 @@ fn attach<'a>(
     let plan = Plan::build(settings, network.as_str(), ipam)?;
 
     if !settings.pod_end_down {
-        pod.configure(&pair.pod, settings, &plan)?;
+        pod.configure(&sysctls, &pair.pod, settings, &plan)?;
     }
     let gateway = gateway::ensure(&mut host, &sysctls, settings, &bridge, &plan)?;
     let membership = Membership::of(settings, &identity, pair.pod_mac, &plan);
     undo.record(Made::Membership(membership.clone()));
     membership.join()?;
-    let mtu = put_into_service(&mut host, &mut pod, settings, &bridge, &pair, &plan, stop)?;
+    let mtu = await_service(&mut host, &mut pod, settings, &bridge, &pair, &plan, stop)?;
+    if !settings.pod_end_down {
+        pod.announce(&sysctls, &pair, &plan)?;
+    }
     if stop.requested() {
         return Err(Error::Stopped);
     }
@@ -88,8 +91,8 @@ fn refuse_second(request: &Request, host: &Rtnl, identity: &Identity) -> Result<
     })
 }
 
-/// Waits until the pod can be reached and tells its neighbours; returns the pair's MTU.
-fn put_into_service(
+/// Waits until the pod can be reached; returns the pair's MTU.
+fn await_service(
     host: &mut Rtnl,
     pod: &mut Pod,
     settings: &Settings,
@@ -110,7 +113,6 @@ fn put_into_service(
     if plan.addresses().any(|net| net.is_ipv6()) {
         pod.await_ipv6(&pair.pod, plan, stop)?;
     }
-    pod.announce(pair, plan)?;
     Ok(Some(link.mtu))
 }
 

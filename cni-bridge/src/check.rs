@@ -14,7 +14,8 @@ use crate::{gateway, uplink};
 use cni::{AddResult, Interface, Verb};
 use cni_plugin::Request;
 use kernel::Termination;
-use kernel::net::{Device, Link, Mac, Rtnl, link, sysctl};
+use kernel::net::sysctl::Sysctls;
+use kernel::net::{Device, Link, Mac, Rtnl, link};
 use std::os::fd::AsFd;
 
 /// Succeeds if everything is as it should be; otherwise the error names the first difference.
@@ -34,6 +35,7 @@ pub fn check(request: &Request) -> Result<(), Error> {
     let ifname = request.attachment()?.ifname.as_str();
     let mut check = Check {
         host: Rtnl::open()?,
+        sysctls: Sysctls::open()?,
         pod: Pod::open(request.netns().unwrap_or_else(|| "".as_ref()))?,
         identity: Identity::of(network, request.attachment()?),
         plan: plan_of(&settings, network.as_str(), &result, ifname)?,
@@ -93,6 +95,7 @@ struct Check {
     identity: Identity,
     plan: Plan,
     host: Rtnl,
+    sysctls: Sysctls,
     pod: Pod,
 }
 
@@ -266,7 +269,7 @@ impl Check {
             })?;
         }
         for key in uplink::forwarding_keys(&self.plan.gateways) {
-            same_sysctl(key, "1")?;
+            self.same_sysctl(key, "1")?;
         }
         Ok(())
     }
@@ -291,7 +294,7 @@ impl Check {
 
     fn sysctls(&mut self, port: &Link, interface: &Device) -> Result<(), Error> {
         for name in [&self.settings.bridge, &port.device.name] {
-            same_sysctl(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
+            self.same_sysctl(&format!("ipv6/conf/{name}/accept_ra"), "0")?;
         }
         if self.settings.pod_end_down {
             return Ok(());
@@ -302,7 +305,7 @@ impl Check {
         let found = self.pod.inside(|| {
             wanted
                 .iter()
-                .map(|(key, _)| sysctl::get(key))
+                .map(|(key, _)| self.sysctls.get(key))
                 .collect::<Result<Vec<_>, _>>()
         })?;
         for ((key, wanted), found) in wanted.iter().zip(found) {
@@ -317,6 +320,16 @@ impl Check {
             })?;
         }
         Ok(())
+    }
+
+    /// Compares one of the host's. A key that this kernel does not have cannot differ.
+    fn same_sysctl(&self, key: &str, wanted: &str) -> Result<(), Error> {
+        match self.sysctls.get(key)? {
+            Some(found) if found != wanted => {
+                differs(format!("sysctl net/{key} is {found}, not {wanted}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn filter(&self, port: &Link, mac: Option<Mac>) -> Result<(), Error> {
@@ -342,14 +355,4 @@ fn same_mac(link: &Link, listed: Option<&Interface>) -> Result<(), Error> {
             listed.mac
         )
     })
-}
-
-/// A key that this kernel does not have cannot differ.
-fn same_sysctl(key: &str, wanted: &str) -> Result<(), Error> {
-    match sysctl::get(key)? {
-        Some(found) if found != wanted => {
-            differs(format!("sysctl net/{key} is {found}, not {wanted}"))
-        }
-        _ => Ok(()),
-    }
 }

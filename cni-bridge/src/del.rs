@@ -43,7 +43,7 @@ pub fn del(request: &Request) -> Result<(), Error> {
 fn leave_filter(nft: &mut Socket, request: &Request, identity: &Identity) -> Result<(), Error> {
     let known = known_places(request, identity);
     let belongs = |label: &str| label == identity.label;
-    membership::leave(nft, &SETS, belongs, &known)?;
+    membership::leave_told(nft, &SETS, belongs, &known)?;
     reference::leave_filter(nft, request.config().network(), request.attachment()?)
 }
 

@@ -47,11 +47,15 @@ impl Membership {
 
     /// Adds the attachment. Elements that a vanished pod left under the same address are replaced.
     pub fn join(&self) -> Result<(), Error> {
-        membership::join(
-            &self.elements(),
-            |nft| self.ensure_shared_part(nft),
-            |_, _| Ok(()),
-        )
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut nft = Socket::open()?;
+        if !masquerade::serves(&mut nft, &self.masqueraded)? {
+            self.ensure_shared_part(&mut nft)?;
+        }
+        let ensure = |nft: &mut Socket| self.ensure_shared_part(nft);
+        membership::join(&mut nft, &self.elements(), ensure, |_, _| Ok(()))
     }
 
     /// Removes the attachment's elements.

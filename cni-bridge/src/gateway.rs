@@ -72,7 +72,9 @@ fn vlan_device(
     uplink::refuse_router_advertisements(sysctls, &port.device.name)?;
     host.apply(link::join(&port.device, &bridge.device))?;
     port::join_vlans(host, &port.device, bridge, &native(settings))?;
-    host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;
+    let mut requests = port::up(&port.device);
+    requests.push(link::up(&device.device));
+    host.apply_all(requests)?;
     Ok(device)
 }
 

@@ -1,16 +1,20 @@
 //! Masquerade: pods reach the outside under the node's address.
 //!
-//! One static chain looks the source address up in a map; a pod costs one element there, and a packet one lookup,
-//! however many pods there are. The element sends the packet to the chain of the pod's subnet, which leaves traffic
-//! within the subnet alone. Elements carry the attachment's label, by which DEL and GC find them.
+//! One static chain looks the source address up in a set; a pod costs one element there, and a packet one lookup,
+//! however many pods there are. Then the chain of the pod's subnet leaves traffic within the subnet alone; of subnets that
+//! overlap the latest counts. Elements carry the attachment's label, by which DEL and GC find them.
 //!
 //! ```text
 //! table inet hawser_masquerade {
-//!     map pods4 { type ipv4_addr : verdict; elements = { 10.1.0.7 comment "podnet/<id>/eth0" : goto leaving_10.1.0.0/16 } }
+//!     set pods4 { type ipv4_addr; elements = { 10.1.0.7 comment "podnet/<id>/eth0" } }
+//!     chain postrouting { type nat hook postrouting priority srcnat; ip daddr 224.0.0.0/4 return; ip saddr @pods4 jump leaving }
+//!     chain leaving { ip saddr 10.1.0.0/16 goto leaving_10.1.0.0/16 }
 //!     chain leaving_10.1.0.0/16 { ip daddr 10.1.0.0/16 return; masquerade }
-//!     chain postrouting { type nat hook postrouting priority srcnat; ip daddr 224.0.0.0/4 return; ip saddr vmap @pods4 }
 //! }
 //! ```
+//!
+//! A map from the pods to those chains would be one step less. But whenever an element leads to a chain, the kernel walks all
+//! elements of the map to look for loops, half a millisecond with 1,000 pods.
 
 use crate::error::Error;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
@@ -23,10 +27,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_masquerade");
 const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
+const LEAVING: Chain<'static> = TABLE.chain("leaving");
 /// The pods' IPv4 addresses.
-pub const PODS_V4: Set<'static> = TABLE.verdict_map("pods4", &[Type::Ipv4Addr]);
+pub const PODS_V4: Set<'static> = TABLE.set("pods4", &[Type::Ipv4Addr]);
 /// The pods' IPv6 addresses.
-pub const PODS_V6: Set<'static> = TABLE.verdict_map("pods6", &[Type::Ipv6Addr]);
+pub const PODS_V6: Set<'static> = TABLE.set("pods6", &[Type::Ipv6Addr]);
 
 const MULTICAST_V4: Ipv4Network = match Ipv4Network::new_checked(Ipv4Addr::new(224, 0, 0, 0), 4) {
     Some(network) => network,
@@ -59,8 +64,17 @@ pub fn place(address: IpNetwork) -> Place {
 /// The element of one pod address.
 pub fn element(label: &str, address: IpNetwork) -> Member {
     let (pods, key) = place(address);
-    let element = Element::new(key).holding(Verdict::Goto(subnet_chain(address)));
-    (pods, element.comment(label))
+    (pods, Element::new(key).comment(label))
+}
+
+/// Whether the shared part has the subnets of these addresses.
+pub fn serves(nft: &mut Socket, addresses: &[IpNetwork]) -> Result<bool, Error> {
+    for address in addresses {
+        if !nft.chain_exists(TABLE.chain(&subnet_chain(*address)))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Makes what is missing of the shared part for these addresses.
@@ -80,14 +94,14 @@ pub fn ensure(nft: &mut Socket, addresses: &[IpNetwork]) -> Result<(), Error> {
 /// Tells what is missing of the shared part for this address.
 pub fn missing(nft: &mut Socket, address: IpNetwork) -> Result<Option<String>, Error> {
     let name = subnet_chain(address);
-    match membership::lost_rules(nft, POSTROUTING, &POSTROUTING_RULES)? {
-        None => Ok(membership::lost_rules(
-            nft,
-            TABLE.chain(&name),
-            &SUBNET_RULES,
-        )?),
-        lost => Ok(lost),
+    let mut lost = membership::lost_rules(nft, POSTROUTING, &POSTROUTING_RULES)?;
+    if lost.is_none() {
+        lost = membership::lost_some(nft, LEAVING, &[&name])?;
     }
+    if lost.is_none() {
+        lost = membership::lost_rules(nft, TABLE.chain(&name), &SUBNET_RULES)?;
+    }
+    Ok(lost)
 }
 
 fn shared_part() -> Batch {
@@ -109,17 +123,19 @@ fn shared_part() -> Batch {
         [ip6_daddr().within(MULTICAST_V6), Verdict::Return.into()],
         second,
     );
-    batch.add_commented_rule(POSTROUTING, [ip_saddr().vmap(PODS_V4)], third);
-    batch.add_commented_rule(POSTROUTING, [ip6_saddr().vmap(PODS_V6)], fourth);
+    batch.add_chain(LEAVING);
+    let leaving = || Verdict::Jump(LEAVING.name.into()).into();
+    batch.add_commented_rule(POSTROUTING, [ip_saddr().is_in(PODS_V4), leaving()], third);
+    batch.add_commented_rule(POSTROUTING, [ip6_saddr().is_in(PODS_V6), leaving()], fourth);
     batch
 }
 
 fn subnet_part(name: &str, address: IpNetwork) -> Batch {
     let chain = TABLE.chain(name);
-    let daddr = if address.is_ipv4() {
-        ip_daddr()
+    let (saddr, daddr) = if address.is_ipv4() {
+        (ip_saddr(), ip_daddr())
     } else {
-        ip6_daddr()
+        (ip6_saddr(), ip6_daddr())
     };
     let [inside, outside] = SUBNET_RULES;
     let mut batch = Batch::new();
@@ -130,6 +146,8 @@ fn subnet_part(name: &str, address: IpNetwork) -> Batch {
         inside,
     );
     batch.add_commented_rule(chain, [masquerade()], outside);
+    let its = Verdict::Goto(name.to_owned());
+    batch.insert_commented_rule(LEAVING, [saddr.within(address), its.into()], name);
     batch
 }
 

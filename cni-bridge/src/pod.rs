@@ -58,11 +58,12 @@ impl Pod {
     /// Gives the interface its addresses and routes and brings it up.
     pub fn configure(
         &mut self,
+        sysctls: &Sysctls,
         device: &Device,
         settings: &Settings,
         plan: &Plan,
     ) -> Result<(), Error> {
-        self.inside(|| set_sysctls(&wanted_sysctls(device, settings, plan)))?;
+        self.inside(|| set_sysctls(sysctls, &wanted_sysctls(device, settings, plan)))?;
         let ipv6 = plan.addresses().find(|net| net.is_ipv6());
         let mut requests = Vec::new();
         requests.extend(
@@ -136,10 +137,10 @@ impl Pod {
     ///
     /// The settings that ask for it are made only now: earlier the kernel would tell when the interface goes up as well,
     /// to a port that may not pass packets yet or, on a full bridge, once more to hundreds of pods.
-    pub fn announce(&mut self, pair: &Pair, plan: &Plan) -> Result<(), Error> {
+    pub fn announce(&mut self, sysctls: &Sysctls, pair: &Pair, plan: &Plan) -> Result<(), Error> {
         let pod = &pair.pod;
         if !ipv6_addresses(plan).is_empty() {
-            self.inside(|| set_sysctls(&[ndisc_notify(pod)]))?;
+            self.inside(|| set_sysctls(sysctls, &[ndisc_notify(pod)]))?;
         }
         let notify = conf::turn_on(pod, Ipv4Setting::ArpNotify);
         Ok(self
@@ -196,8 +197,7 @@ pub fn wanted_sysctls(device: &Device, settings: &Settings, plan: &Plan) -> Vec<
 }
 
 /// A key that the kernel does not have is passed over: without IPv6 there is nothing to set.
-fn set_sysctls(wanted: &[Sysctl]) -> Result<(), net::Error> {
-    let sysctls = Sysctls::open()?;
+fn set_sysctls(sysctls: &Sysctls, wanted: &[Sysctl]) -> Result<(), net::Error> {
     for (key, value) in wanted {
         sysctls.set(key, value)?;
     }

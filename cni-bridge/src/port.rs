@@ -6,11 +6,12 @@ use crate::identity::Identity;
 use crate::undo::{Made, Record};
 use crate::uplink;
 use kernel::Termination;
+use kernel::net::conf;
 use kernel::net::link::{self, VethPair};
 use kernel::net::monitor::{self, Events};
 use kernel::net::port::{self, Port, PortVlan};
 use kernel::net::sysctl::Sysctls;
-use kernel::net::{Device, Link, Mac, Netns, Rtnl};
+use kernel::net::{Device, Link, Mac, Netns, Request, Rtnl};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -58,7 +59,7 @@ pub fn create(
     undo.record(Made::Port(identity.port.clone()));
     let (device, pod) = host.add_veth(&pair)?;
     uplink::refuse_router_advertisements(sysctls, &device.name)?;
-    host.apply(link::up(&device))?;
+    host.apply_all(up(&device))?;
     join_vlans(host, &device, bridge, settings)?;
     Ok(Pair {
         host: device,
@@ -66,6 +67,12 @@ pub fn create(
         pod,
         pod_mac: pair.peer_mac,
     })
+}
+
+/// Brings a port of the bridge up. What comes in by it is the bridge's, so an IPv6 address of its own would serve nobody
+/// and only be announced to the pod.
+pub fn up(device: &Device) -> Vec<Request> {
+    vec![conf::without_own_addresses(device), link::up(device)]
 }
 
 impl Settings {

@@ -7,7 +7,8 @@ mod namespace;
 
 use kernel::net::conf::{self, Ipv4Setting};
 use kernel::net::link::NewBridge;
-use kernel::net::{Link, Mac, Rtnl, sysctl};
+use kernel::net::sysctl::Sysctls;
+use kernel::net::{Link, Mac, Rtnl};
 use namespace::{inside, run};
 
 fn bridge(rtnl: &mut Rtnl) -> Link {
@@ -45,10 +46,15 @@ fn a_setting_of_ipv4_is_turned_on() {
 fn a_link_tells_its_settings() {
     inside(|| {
         let mut rtnl = Rtnl::open().unwrap();
+        let sysctls = Sysctls::open().unwrap();
         for (localnet, accept_ra) in [("0", 0), ("1", 2), ("0", 1)] {
             bridge(&mut rtnl);
-            sysctl::set("ipv4/conf/br0/route_localnet", localnet).unwrap();
-            sysctl::set("ipv6/conf/br0/accept_ra", &accept_ra.to_string()).unwrap();
+            sysctls
+                .set("ipv4/conf/br0/route_localnet", localnet)
+                .unwrap();
+            sysctls
+                .set("ipv6/conf/br0/accept_ra", &accept_ra.to_string())
+                .unwrap();
             let told = bridge(&mut rtnl).ip;
             assert_eq!(told.route_localnet, localnet == "1");
             assert_eq!(told.accept_ra, Some(accept_ra));
@@ -60,9 +66,10 @@ fn a_link_tells_its_settings() {
 fn a_namespace_tells_whether_it_forwards() {
     inside(|| {
         let mut rtnl = Rtnl::open().unwrap();
+        let sysctls = Sysctls::open().unwrap();
         for (v4, v6) in [("0", "1"), ("1", "0")] {
-            sysctl::set("ipv4/ip_forward", v4).unwrap();
-            sysctl::set("ipv6/conf/all/forwarding", v6).unwrap();
+            sysctls.set("ipv4/ip_forward", v4).unwrap();
+            sysctls.set("ipv6/conf/all/forwarding", v6).unwrap();
             assert_eq!(rtnl.forwards_v4().unwrap(), Some(v4 == "1"));
             assert_eq!(rtnl.forwards_v6().unwrap(), Some(v6 == "1"));
         }

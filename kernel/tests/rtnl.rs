@@ -11,7 +11,8 @@ use ipnetwork::IpNetwork;
 use kernel::net::link::{self, NewBridge, VethPair};
 use kernel::net::monitor::{self, Events};
 use kernel::net::port::Port;
-use kernel::net::{Device, Error, Mac, Netns, Route, Rtnl, address, route, sysctl};
+use kernel::net::sysctl::Sysctls;
+use kernel::net::{Device, Error, Mac, Netns, Route, Rtnl, address, route};
 use namespace::{inside, run};
 use nix::errno::Errno;
 use nix::unistd::pipe;
@@ -144,17 +145,18 @@ fn the_other_end_is_born_in_another_namespace() {
         .unwrap();
         assert_eq!(host.link("pod0").unwrap(), None);
         let mut inner = netns.enter(&home, Rtnl::open).unwrap();
+        let sysctls = Sysctls::open().unwrap();
         assert_eq!(inner.link("pod0").unwrap().unwrap().mac, Some(POD_MAC));
         netns
-            .enter(&home, || sysctl::set("ipv4/conf/pod0/arp_notify", "1"))
+            .enter(&home, || sysctls.set("ipv4/conf/pod0/arp_notify", "1"))
             .unwrap();
         assert_eq!(
-            sysctl::get("ipv4/conf/pod0/arp_notify").unwrap(),
+            sysctls.get("ipv4/conf/pod0/arp_notify").unwrap(),
             None,
             "we are back home"
         );
         let inside = netns
-            .enter(&home, || sysctl::get("ipv4/conf/pod0/arp_notify"))
+            .enter(&home, || sysctls.get("ipv4/conf/pod0/arp_notify"))
             .unwrap();
         assert_eq!(inside.as_deref(), Some("1"));
         drop(end);

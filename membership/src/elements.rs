@@ -19,16 +19,18 @@ const ATTEMPTS: usize = 8;
 /// told of an element that is there already under the key of one of ours, and lets it be replaced or refuses; one that is
 /// about to go is replaced without asking.
 pub fn join<E: From<nft::Error>>(
+    nft: &mut Socket,
     members: &[Member],
     ensure: impl FnMut(&mut Socket) -> Result<(), E>,
     taken: impl FnMut(&Set<'static>, &Element) -> Result<(), E>,
 ) -> Result<(), E> {
-    join_with(members, |_| {}, ensure, taken)
+    join_with(nft, members, |_| {}, ensure, taken)
 }
 
 /// The same together with what `beside` adds to the transaction in front of the elements, such as chains that they lead
 /// to: nobody ever sees the ones without the others.
 pub fn join_with<E: From<nft::Error>>(
+    nft: &mut Socket,
     members: &[Member],
     beside: impl Fn(&mut Batch),
     mut ensure: impl FnMut(&mut Socket) -> Result<(), E>,
@@ -37,7 +39,6 @@ pub fn join_with<E: From<nft::Error>>(
     if members.is_empty() {
         return Ok(());
     }
-    let mut nft = Socket::open()?;
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
         let occupied = outcome.as_ref().is_err_and(nft::Error::already_exists);
@@ -55,7 +56,7 @@ pub fn join_with<E: From<nft::Error>>(
         }
         outcome = nft.commit(&batch);
         match &outcome {
-            Err(error) if error.is_not_found() => ensure(&mut nft)?,
+            Err(error) if error.is_not_found() => ensure(nft)?,
             Err(error) if error.already_exists() => {}
             _ => break,
         }
@@ -84,10 +85,34 @@ pub fn leave(
     belongs: impl Fn(&str) -> bool,
     known: &[Place],
 ) -> Result<Vec<Member>, nft::Error> {
+    let whole = |_: &Set<'_>, _: &[Member]| true;
+    leave_found(nft, |nft| found(nft, sets, &belongs, known, whole))
+}
+
+/// The same at a cost that does not grow with the pods, where what is `known` of a set is either all that belongs there or
+/// out of date: only a set in which nothing is known, or not all that is known belongs, is listed.
+pub fn leave_told(
+    nft: &mut Socket,
+    sets: &[Set<'static>],
+    belongs: impl Fn(&str) -> bool,
+    known: &[Place],
+) -> Result<Vec<Member>, nft::Error> {
+    let untold = |set: &Set<'_>, present: &[Member]| {
+        let told = known.iter().filter(|(of, _)| of == set).count();
+        let present = present.iter().filter(|(of, _)| of == set).count();
+        told == 0 || told != present
+    };
+    leave_found(nft, |nft| found(nft, sets, &belongs, known, untold))
+}
+
+fn leave_found(
+    nft: &mut Socket,
+    mut find: impl FnMut(&mut Socket) -> Result<Vec<Member>, nft::Error>,
+) -> Result<Vec<Member>, nft::Error> {
     let mut gone = Vec::new();
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        let found = found(nft, sets, &belongs, known)?;
+        let found = find(nft)?;
         if found.is_empty() {
             return Ok(gone);
         }
@@ -117,28 +142,33 @@ pub fn leave_known(
     leave(nft, &[], belongs, known)
 }
 
-/// Every element that belongs, once.
+/// Every element that belongs, once. Of a set of which `listed` says no, from what has been found so far, that is what is
+/// known.
 fn found(
     nft: &mut Socket,
     sets: &[Set<'static>],
     belongs: impl Fn(&str) -> bool,
     known: &[Place],
+    listed: impl Fn(&Set<'_>, &[Member]) -> bool,
 ) -> Result<Vec<Member>, nft::Error> {
+    let of_ours = |element: &Element| element.comment.as_deref().is_some_and(&belongs);
     let mut found: Vec<Member> = Vec::new();
     for (set, key) in known {
         let element = or_none(nft.element(*set, key))?.flatten();
+        let element = element.filter(of_ours);
         found.extend(element.map(|element| (*set, element)));
     }
+    let sets: Vec<_> = sets.iter().filter(|set| listed(set, &found)).collect();
     for set in sets {
         match or_none(nft.elements(*set)) {
             Err(nft::Error::Unsettled { .. }) if !known.is_empty() => {}
             elements => {
                 let elements = elements?.unwrap_or_default().into_iter();
+                let elements = elements.filter(of_ours);
                 found.extend(elements.map(|element| (*set, element)));
             }
         }
     }
-    found.retain(|(_, element)| element.comment.as_deref().is_some_and(&belongs));
     let mut once: Vec<Member> = Vec::with_capacity(found.len());
     for (set, element) in found {
         let known = |(other, earlier): &Member| *other == set && earlier.key == element.key;
@@ -233,4 +263,19 @@ pub fn lost_rules(
         .map(|rule| rule.comment.as_deref())
         .eq(wanted.iter().copied().map(Some));
     Ok((!complete).then(|| format!("{chain} does not have the rules that were made")))
+}
+
+/// Tells whether a chain, which may have others as well, has lost one of these rules.
+pub fn lost_some(
+    nft: &mut Socket,
+    chain: Chain<'_>,
+    wanted: &[&str],
+) -> Result<Option<String>, nft::Error> {
+    let rules = or_none(nft.rules(chain))?.unwrap_or_default();
+    let comments: Vec<_> = rules
+        .iter()
+        .filter_map(|rule| rule.comment.as_deref())
+        .collect();
+    let lost = wanted.iter().find(|wanted| !comments.contains(wanted));
+    Ok(lost.map(|lost| format!("{chain} does not have the rule \"{lost}\"")))
 }

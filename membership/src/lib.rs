@@ -9,6 +9,6 @@ pub mod label;
 
 pub use chains::remove_chains;
 pub use elements::{
-    Member, Place, absent, await_gone, commit_new, join, join_with, leave, leave_known, lost_rules,
-    open, or_none,
+    Member, Place, absent, await_gone, commit_new, join, join_with, leave, leave_known, leave_told,
+    lost_rules, lost_some, open, or_none,
 };

@@ -9,11 +9,13 @@ use kernel::net::nft::Socket;
 /// Adds the pod. Elements that a vanished pod left under the same address are replaced.
 pub fn join(settings: &Settings, plan: &Plan) -> Result<(), Error> {
     let admin = &settings.admin_chain;
+    let mut nft = Socket::open()?;
     // The chain of the usual name is part of what is there as soon as an element can be added.
     if *admin != table::ADMIN.name {
-        table::ensure(&mut Socket::open()?, admin)?;
+        table::ensure(&mut nft, admin)?;
     }
     membership::join(
+        &mut nft,
         &plan.members(),
         |nft| ensure(nft, admin, plan),
         |_, _| Ok(()),

@@ -10,7 +10,12 @@ use membership::{Member, Place, or_none};
 
 /// Adds the pod. Elements that are its own already are replaced, another pod's are not.
 pub fn join(plan: &Plan) -> Result<(), Error> {
+    let mut nft = Socket::open()?;
+    if !table::serves(&mut nft, &plan.subnets())? {
+        ensure(&mut nft, plan)?;
+    }
     membership::join_with(
+        &mut nft,
         &plan.members(),
         |batch| {
             for (set, address) in plan.addresses() {
@@ -37,7 +42,7 @@ fn refuse(plan: &Plan, set: &Set<'_>, present: &Element) -> Result<(), Error> {
         .comment
         .as_deref()
         .unwrap_or("somebody without a name");
-    if holder == plan.label || [table::V4.back, table::V6.back].contains(set) {
+    if holder == plan.label || table::hiding().contains(set) {
         return Ok(());
     }
     Err(Error::Taken {

@@ -71,9 +71,9 @@ impl Plan {
             .enumerate()
             .map(|way| self.way(way))
             .collect();
-        if self.hidden != Hidden::Nobody {
-            members.extend(self.pods.iter().map(|pod| self.back(*pod)));
-        }
+        let hiding = |pod: &IpNetwork| hiding(*pod, self.hidden);
+        let pods = self.pods.iter().filter_map(hiding);
+        members.extend(pods.map(|(set, pod)| (set, Element::new(pod).comment(&self.label))));
         if !members.is_empty() {
             // No pod has that many.
             let count = u16::try_from(members.len() + 1).unwrap_or(u16::MAX);
@@ -132,12 +132,6 @@ impl Plan {
         };
         (set, element)
     }
-
-    fn back(&self, pod: IpNetwork) -> Member {
-        let chain = table::back_chain(pod, self.hidden == Hidden::Everybody);
-        let element = Element::new(pod.ip()).holding(Verdict::Jump(chain));
-        (Maps::of(pod.ip()).back, element.comment(&self.label))
-    }
 }
 
 impl Way {
@@ -158,9 +152,10 @@ impl Way {
         let maps = [table::V4, table::V6];
         let mut maps = maps.iter();
         let maps = maps.find(|maps| [maps.any_if, maps.at_if].contains(set))?;
-        let its = |(other, back): &&Member| *other == maps.back && back.comment == element.comment;
-        let (_, back) = members.iter().find(its)?;
-        Self::at(&element.key, back.key.0.first()?.address()?, 0)
+        let hiding = [maps.neighbours, maps.everybody];
+        let its = |(other, pod): &&Member| hiding.contains(other) && pod.comment == element.comment;
+        let (_, pod) = members.iter().find(its)?;
+        Self::at(&element.key, pod.key.0.first()?.address()?, 0)
     }
 
     fn at(Key(key): &Key, pod: IpAddr, container_port: u16) -> Option<Self> {
@@ -235,13 +230,16 @@ pub fn conditional_prefix(label: &str) -> String {
     format!("if_{}_", label::hash(label, HASH_DIGITS))
 }
 
+/// Where a pod is that does not see these sources.
+fn hiding(pod: IpNetwork, hidden: Hidden) -> Option<Place> {
+    let set = Maps::of(pod.ip()).hiding(hidden)?;
+    Some((set, Key::from(pod.ip())))
+}
+
 /// The places that follow from the mappings and the addresses, as far as they are known.
 pub fn places(settings: &Settings, label: &str, pods: &[IpNetwork]) -> Vec<Place> {
     let mut places = vec![(HOLDERS, holder(label))];
-    places.extend(
-        pods.iter()
-            .map(|pod| (Maps::of(pod.ip()).back, Key::from(pod.ip()))),
-    );
+    places.extend(pods.iter().filter_map(|pod| hiding(*pod, settings.hidden)));
     for mapping in &settings.mappings {
         let ways = ways_of(settings, mapping, pods);
         places.extend(ways.iter().map(Way::place));

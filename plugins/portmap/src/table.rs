@@ -6,7 +6,8 @@
 //!                elements = { tcp . 8080 comment "podnet/<id>/eth0" : 10.1.0.7 . 80 } }
 //!     map at4  { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }     of one address of the node
 //!     map any4_if, at4_if                                                                    under conditions
-//!     map back4 { type ipv4_addr : verdict; elements = { 10.1.0.7 : jump from_10.1.0.0/16 } }
+//!     set neighbours4 { type ipv4_addr; elements = { 10.1.0.7 comment "podnet/<id>/eth0" } }
+//!     set everybody4  { type ipv4_addr }     pods that see the node as the source of their neighbours, or of everybody
 //!     set addresses4 { type ipv4_addr }      of the node, that are or were in at4 or at4_if
 //!     (the same for IPv6)
 //!     set holders  { type ifname }      a hash of each attachment that has anything here
@@ -14,8 +15,10 @@
 //!     chain ports      { dnat by at4_if, at4, any4_if, any4, with a bit of the mark }
 //!     chain prerouting { type nat hook prerouting priority dstnat + 5; fib daddr type local jump ports }
 //!     chain output     { type nat hook output priority dstnat + 5; fib daddr type local jump ports }
-//!     chain postrouting{ type nat hook postrouting priority srcnat - 5; with the bit: ip daddr vmap @back4; clear the bit }
-//!     chain from_10.1.0.0/16 { ip saddr 10.1.0.0/16 masquerade; ip saddr 127.0.0.0/8 masquerade }
+//!     chain postrouting{ type nat hook postrouting priority srcnat - 5; with the bit: ip daddr @neighbours4 jump back,
+//!                        ip daddr @everybody4 masquerade; clear the bit }
+//!     chain back       { ip saddr 127.0.0.0/8 masquerade; ip daddr 10.1.0.0/16 jump back_10.1.0.0/16 }
+//!     chain back_10.1.0.0/16 { ip saddr 10.1.0.0/16 masquerade }
 //!     chain guard      { type filter hook prerouting priority raw; iifname @localnet, to or from 127.0.0.0/8: drop }
 //! }
 //! ```
@@ -25,6 +28,7 @@
 //! here is told by one bit of its mark, which it has from there until it leaves. It is a bit of our own: the reference's
 //! (13) still means something to the rules that it made for pods that are running.
 
+use crate::conf::Hidden;
 use crate::error::Error;
 use ipnetwork::{IpNetwork, Ipv4Network};
 use kernel::net::nft::{
@@ -54,8 +58,10 @@ pub struct Maps {
     pub any_if: Set<'static>,
     /// As `at`, to a chain with conditions.
     pub at_if: Set<'static>,
-    /// From a pod's address to the chain that decides whose source is hidden from it.
-    pub back: Set<'static>,
+    /// The pods from which the source of their neighbours is hidden.
+    pub neighbours: Set<'static>,
+    /// The pods from which everybody's source is hidden.
+    pub everybody: Set<'static>,
     /// The addresses of the node that are or have been in `at` or `at_if`: few, however many the ports. They stay.
     pub addresses: Set<'static>,
 }
@@ -72,7 +78,8 @@ pub const V4: Maps = Maps {
     at: TABLE.map("at4", PORT_V4, POD_V4).expiring(),
     any_if: TABLE.verdict_map("any4_if", PORT),
     at_if: TABLE.verdict_map("at4_if", PORT_V4),
-    back: TABLE.verdict_map("back4", &[Type::Ipv4Addr]).expiring(),
+    neighbours: TABLE.set("neighbours4", &[Type::Ipv4Addr]).expiring(),
+    everybody: TABLE.set("everybody4", &[Type::Ipv4Addr]).expiring(),
     addresses: TABLE.set("addresses4", &[Type::Ipv4Addr]),
 };
 /// The maps of IPv6.
@@ -81,7 +88,8 @@ pub const V6: Maps = Maps {
     at: TABLE.map("at6", PORT_V6, POD_V6).expiring(),
     any_if: TABLE.verdict_map("any6_if", PORT),
     at_if: TABLE.verdict_map("at6_if", PORT_V6),
-    back: TABLE.verdict_map("back6", &[Type::Ipv6Addr]).expiring(),
+    neighbours: TABLE.set("neighbours6", &[Type::Ipv6Addr]).expiring(),
+    everybody: TABLE.set("everybody6", &[Type::Ipv6Addr]).expiring(),
     addresses: TABLE.set("addresses6", &[Type::Ipv6Addr]),
 };
 /// Which attachments have anything here, by a hash of their label; the value is how much.
@@ -92,8 +100,19 @@ pub const HOLDERS: Set<'static> = TABLE
 pub const LOCALNET: Set<'static> = TABLE.set("localnet", &[Type::Ifname]);
 
 /// All that an attachment may have elements in.
-pub const SETS: [Set<'static>; 11] = [
-    V4.any, V4.at, V4.any_if, V4.at_if, V4.back, V6.any, V6.at, V6.any_if, V6.at_if, V6.back,
+pub const SETS: [Set<'static>; 13] = [
+    V4.any,
+    V4.at,
+    V4.any_if,
+    V4.at_if,
+    V4.neighbours,
+    V4.everybody,
+    V6.any,
+    V6.at,
+    V6.any_if,
+    V6.at_if,
+    V6.neighbours,
+    V6.everybody,
     HOLDERS,
 ];
 
@@ -102,7 +121,10 @@ const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
 const OUTPUT: Chain<'static> = TABLE.chain("output");
 const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
 const GUARD: Chain<'static> = TABLE.chain("guard");
-const EVERYBODY: Chain<'static> = TABLE.chain("from_everybody");
+const BACK: Chain<'static> = TABLE.chain("back");
+
+/// The rule of a subnet's chain, by its comment.
+const SUBNET_RULE: &str = "neighbours answer one another directly";
 
 /// Behind the rules of services.
 const BEHIND_SERVICES: i32 = Hook::DSTNAT + 5;
@@ -124,6 +146,20 @@ impl Maps {
             IpAddr::V6(_) => V6,
         }
     }
+
+    /// The set of the pods from which these sources are hidden.
+    pub const fn hiding(self, hidden: Hidden) -> Option<Set<'static>> {
+        match hidden {
+            Hidden::Nobody => None,
+            Hidden::Neighbours => Some(self.neighbours),
+            Hidden::Everybody => Some(self.everybody),
+        }
+    }
+}
+
+/// The sets whose elements are pods' addresses.
+pub const fn hiding() -> [Set<'static>; 4] {
+    [V4.neighbours, V4.everybody, V6.neighbours, V6.everybody]
 }
 
 /// A rule and the comment that it is known by.
@@ -170,20 +206,25 @@ fn entry() -> Vec<Line> {
 }
 
 fn postrouting() -> Vec<Line> {
-    vec![
-        (
-            vec![mark_has(MARK), ip_daddr().vmap(V4.back)],
-            "pods decide whose source they see",
-        ),
-        (
-            vec![mark_has(MARK), ip6_daddr().vmap(V6.back)],
-            "pods decide whose source they see",
-        ),
-        (
-            vec![mark_has(MARK), clear_mark(MARK)],
-            "the bit is this table's alone",
-        ),
-    ]
+    let mut lines: Vec<Line> = Vec::new();
+    for (maps, daddr) in [(V4, ip_daddr()), (V6, ip6_daddr())] {
+        let back = Verdict::Jump(BACK.name.into()).into();
+        lines.extend([
+            (
+                vec![mark_has(MARK), daddr.clone().is_in(maps.neighbours), back],
+                "answers to neighbours would miss the way back",
+            ),
+            (
+                vec![mark_has(MARK), daddr.is_in(maps.everybody), masquerade()],
+                "everybody's source is hidden",
+            ),
+        ]);
+    }
+    lines.push((
+        vec![mark_has(MARK), clear_mark(MARK)],
+        "the bit is this table's alone",
+    ));
+    lines
 }
 
 fn guard() -> Vec<Line> {
@@ -211,50 +252,45 @@ pub fn ensure(nft: &mut Socket) -> Result<(), Error> {
     Ok(membership::commit_new(nft, &everything())?)
 }
 
-/// Makes the chain by which a pod of this subnet decides whose source it sees.
+/// Whether the static part has what pods of these subnets need.
+pub fn serves(nft: &mut Socket, subnets: &[IpNetwork]) -> Result<bool, Error> {
+    for subnet in subnets {
+        if !nft.chain_exists(TABLE.chain(&subnet_chain(*subnet)))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Makes the chain that hides neighbours of this subnet from one another.
 pub fn ensure_subnet(nft: &mut Socket, subnet: IpNetwork) -> Result<(), Error> {
     let name = subnet_chain(subnet);
     let chain = TABLE.chain(&name);
     if nft.chain_exists(chain)? {
         return Ok(());
     }
+    let (saddr, daddr) = if subnet.is_ipv4() {
+        (ip_saddr(), ip_daddr())
+    } else {
+        (ip6_saddr(), ip6_daddr())
+    };
+    let its = Verdict::Jump(name.clone());
     let mut batch = Batch::new();
     batch.add_new_chain(chain);
-    for (rule, comment) in subnet_lines(subnet) {
-        batch.add_commented_rule(chain, rule, comment);
-    }
+    let neighbour = [saddr.within(subnet), masquerade()];
+    batch.add_commented_rule(chain, neighbour, SUBNET_RULE);
+    batch.add_commented_rule(BACK, [daddr.within(subnet), its.into()], &name);
     Ok(membership::commit_new(nft, &batch)?)
 }
 
-fn subnet_lines(subnet: IpNetwork) -> Vec<Line> {
-    let saddr = if subnet.is_ipv4() {
-        ip_saddr()
-    } else {
-        ip6_saddr()
-    };
-    let mut lines = vec![(
-        vec![saddr.within(subnet), masquerade()],
-        "neighbours answer one another directly",
-    )];
-    if subnet.is_ipv4() {
-        let local = vec![ip_saddr().within(LOOPBACK), masquerade()];
-        lines.push((local, "127.0.0.1 is somebody else in the pod"));
-    }
-    lines
+fn loopback() -> Line {
+    let rule = vec![ip_saddr().within(LOOPBACK), masquerade()];
+    (rule, "127.0.0.1 is somebody else in the pod")
 }
 
-/// The chain for a pod that sees neighbours' sources, or nobody's.
-pub fn back_chain(subnet: IpNetwork, everybody: bool) -> String {
-    if everybody {
-        EVERYBODY.name.to_owned()
-    } else {
-        subnet_chain(subnet)
-    }
-}
-
-/// `from_10.1.0.0/16`; nft's names know no colon, so IPv6 has dashes instead.
+/// `back_10.1.0.0/16`; nft's names know no colon, so IPv6 has dashes instead.
 fn subnet_chain(subnet: IpNetwork) -> String {
-    format!("from_{}/{}", subnet.network(), subnet.prefix()).replace(':', "-")
+    format!("back_{}/{}", subnet.network(), subnet.prefix()).replace(':', "-")
 }
 
 /// Tells what is missing of the static part.
@@ -267,12 +303,15 @@ pub fn missing(nft: &mut Socket, subnets: &[IpNetwork]) -> Result<Option<String>
     }
     for subnet in subnets {
         let name = subnet_chain(*subnet);
-        let lost = lost(nft, TABLE.chain(&name), &subnet_lines(*subnet))?;
+        let mut lost = membership::lost_some(nft, BACK, &[&name])?;
+        if lost.is_none() {
+            lost = membership::lost_rules(nft, TABLE.chain(&name), &[SUBNET_RULE])?;
+        }
         if lost.is_some() {
             return Ok(lost);
         }
     }
-    Ok(None)
+    Ok(membership::lost_some(nft, BACK, &[loopback().1])?)
 }
 
 /// Tells what is missing of the static part where there is one; without one, the next ADD makes it.
@@ -290,17 +329,14 @@ fn lost(nft: &mut Socket, chain: Chain<'_>, lines: &[Line]) -> Result<Option<Str
     Ok(membership::lost_rules(nft, chain, &comments)?)
 }
 
-fn chains() -> [(Chain<'static>, Vec<Line>); 6] {
+/// The chains whose rules are all static.
+fn chains() -> [(Chain<'static>, Vec<Line>); 5] {
     [
         (PORTS, ports()),
         (PREROUTING, entry()),
         (OUTPUT, entry()),
         (POSTROUTING, postrouting()),
         (GUARD, guard()),
-        (
-            EVERYBODY,
-            vec![(vec![masquerade()], "everybody's source is hidden")],
-        ),
     ]
 }
 
@@ -315,7 +351,7 @@ fn everything() -> Batch {
     let mut batch = Batch::new();
     batch.add_new_table(TABLE);
     add_sets(&mut batch);
-    batch.add_chain(PORTS).add_chain(EVERYBODY);
+    batch.add_chain(PORTS).add_chain(BACK);
     let accept = Policy::Accept;
     batch.add_base_chain(PREROUTING, Hook::NatPrerouting(BEHIND_SERVICES), accept);
     batch.add_base_chain(OUTPUT, Hook::NatOutput(BEHIND_SERVICES), accept);
@@ -326,5 +362,7 @@ fn everything() -> Batch {
             batch.add_commented_rule(chain, rule, comment);
         }
     }
+    let (rule, comment) = loopback();
+    batch.add_commented_rule(BACK, rule, comment);
     batch
 }

@@ -20,9 +20,9 @@ const BARE_BRIDGE: &str =
     "ip link add cni0 type bridge; ip address add 10.30.0.1/16 dev cni0; ip link set cni0 up";
 const BARE_FILTER: &str = "nft -f - <<'END'
 table inet floor {
-    map pods { type ipv4_addr : verdict; }
+    set pods { type ipv4_addr; }
     chain leaving { ip daddr 10.30.0.0/16 return; masquerade; }
-    chain postrouting { type nat hook postrouting priority srcnat; ip saddr vmap @pods; }
+    chain postrouting { type nat hook postrouting priority srcnat; ip saddr @pods goto leaving; }
 }
 END";
 

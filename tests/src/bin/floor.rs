@@ -1,10 +1,10 @@
 //! The floor under every ADD and DEL: the kernel's part of the work in one bare program.
 //!
 //! It parses no configuration, asks no IPAM plugin, keeps no record to undo, waits for nothing that the kernel does not
-//! make it wait for, and knows its bridge, its address and its packet filter's map beforehand. What is left is what no
+//! make it wait for, and knows its bridge, its address and its packet filter's set beforehand. What is left is what no
 //! plugin can save: the veth pair in one request with the peer born in the pod's namespace, enslaved and up; the pod's
 //! end up with its address and default route in one datagram; the links read back; one reservation file made with
-//! O_EXCL; with masquerade, one element of an nf_tables map. On standard output it tells the microseconds that it
+//! O_EXCL; with masquerade, one element of an nf_tables set. On standard output it tells the microseconds that it
 //! spent between its first line and its last.
 //!
 //! DEL needs no thread to overlap its two waits: the packet filter lets go of the element in a worker while this
@@ -42,7 +42,6 @@ const PREFIX: u8 = 16;
 const NEW_ELEMENT: u16 = 10 << 8 | 12;
 const DELETE_ELEMENT: u16 = 10 << 8 | 14;
 const INET: u8 = 1;
-const GOTO: i32 = -4;
 
 /// What the command line names.
 struct Task {
@@ -194,31 +193,15 @@ fn configuration(task: &Task, eth0: u32) -> io::Result<Datagram> {
 }
 
 fn joining(task: &Task) -> io::Result<Datagram> {
-    transaction(NEW_ELEMENT, CREATE_NEW, task, |element| {
-        const DATA: u16 = 2;
-        const VERDICT: u16 = 2;
-        const CODE: u16 = 1;
-        const CHAIN: u16 = 2;
-        element.nest(DATA, |data| {
-            data.nest(VERDICT, |verdict| {
-                verdict.attribute(CODE, &GOTO.to_be_bytes())?;
-                verdict.text(CHAIN, "leaving")
-            })
-        })
-    })
+    transaction(NEW_ELEMENT, CREATE_NEW, task)
 }
 
 fn leaving(task: &Task) -> io::Result<Datagram> {
-    transaction(DELETE_ELEMENT, 0, task, |_| Ok(()))
+    transaction(DELETE_ELEMENT, 0, task)
 }
 
-/// One change of the element for the task's address, in the map `pods` of the table `inet floor`.
-fn transaction(
-    kind: u16,
-    flags: u16,
-    task: &Task,
-    data: impl Fn(&mut Datagram) -> io::Result<()>,
-) -> io::Result<Datagram> {
+/// One change of the element for the task's address, in the set `pods` of the table `inet floor`.
+fn transaction(kind: u16, flags: u16, task: &Task) -> io::Result<Datagram> {
     const BEGIN: u16 = 16;
     const END: u16 = 17;
     const BATCH: [u8; 4] = [0, 0, 0, 10];
@@ -240,8 +223,7 @@ fn transaction(
         body.text(SET, "pods")?;
         body.nest(ELEMENTS, |list| {
             list.nest(ELEMENT, |element| {
-                element.nest(KEY, |key| key.attribute(VALUE, &task.address.octets()))?;
-                data(element)
+                element.nest(KEY, |key| key.attribute(VALUE, &task.address.octets()))
             })
         })
     })?;

@@ -166,6 +166,16 @@ impl Batch {
         self.rule(chain, rule, Some(comment), NLM_F_APPEND)
     }
 
+    /// Puts a rule with a comment in front of all others; see [`Batch::add_commented_rule`].
+    pub fn insert_commented_rule(
+        &mut self,
+        chain: Chain<'_>,
+        rule: impl IntoIterator<Item = Expression>,
+        comment: &str,
+    ) -> &mut Self {
+        self.rule(chain, rule, Some(comment), 0)
+    }
+
     /// Deletes the rule of this handle.
     pub fn delete_rule(&mut self, chain: Chain<'_>, handle: u64) -> &mut Self {
         let mut attributes = request::rules(chain);
