@@ -1,7 +1,7 @@
 //! `bridge` ADD: the links in the pod and on the host, key by key, and what is said about them.
 
 use serde_json::{Value, json};
-use testkit::{Dump, Scene, addresses, bridge, merged, unlike_the_reference};
+use testkit::{Dump, Scene, addresses, bridge, eventually, merged, unlike_the_reference};
 
 const NEWER: &str = "Debian's reference is older than this key";
 
@@ -76,6 +76,32 @@ fn the_host_end_is_labelled_with_its_attachment() {
         let scene = Scene::new(bridge(json!({})));
         scene.add();
         assert_eq!(scene.port()["ifalias"], "podnet/a/eth0");
+    });
+}
+
+#[test]
+fn a_port_has_no_address_of_its_own() {
+    unlike_the_reference("its ports announce themselves to the pod", || {
+        let scene = Scene::new(bridge(json!({})));
+        scene.add();
+        let of_link = |link: Value| link["addr_info"].as_array().map_or(0, Vec::len);
+        // The kernel gives link-local addresses to all links that go up together.
+        let eth0 = || of_link(scene.pod.link("eth0"));
+        eventually("the pod has its own and the kernel's", || eth0() == 2);
+        assert_eq!(of_link(scene.port()), 0);
+    });
+}
+
+#[test]
+fn where_no_procfs_can_be_mounted_the_one_there_is_serves() {
+    unlike_the_reference("it mounts none", || {
+        let scene = Scene::new(bridge(json!({"isGateway": true})));
+        let refuse = "inject=fsopen:error=EPERM";
+        let strace = ["strace", "-f", "-o", "/dev/null", "-e", refuse];
+        let add = scene.network.first("ADD", &scene.eth0()).under(&strace);
+        let result = add.run().ok();
+        scene.network.remember(&scene.eth0(), Some(result));
+        scene.network.check(&scene.eth0()).silent();
     });
 }
 

@@ -229,6 +229,20 @@ fn lost_masquerade_of_one_pod_among_others_is_found() {
     });
 }
 
+#[test]
+fn lost_rules_of_masquerade_are_found() {
+    unlike_the_reference("its CHECK does not look at masquerade", || {
+        for chain in ["postrouting", "leaving", "leaving_10.10.0.0/24"] {
+            let scene = Scene::new(bridge(json!({"isGateway": true, "ipMasq": true})));
+            scene.add();
+            let flush = format!("nft flush chain inet hawser_masquerade {chain}");
+            scene.host.sh(&flush);
+            let outcome = scene.network.check(&scene.eth0());
+            outcome.refused_naming(103, &[&format!("chain {chain} of inet hawser_masquerade")]);
+        }
+    });
+}
+
 /// `host nft element of inet t s: {"elem": {"val": X, "comment": ..}}` as `inet t s { X }`.
 fn element_text(name: &str) -> String {
     let (place, element) = name

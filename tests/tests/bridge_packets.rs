@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use testkit::{Pod, Scene, Uplink, bridge, dual_stack, unlike_the_reference};
+use testkit::{Network, Pod, Scene, Uplink, bridge, dual_stack, unlike_the_reference};
 
 /// The addresses of the `n`th pod.
 fn nth(n: u8) -> [IpAddr; 2] {
@@ -69,6 +69,22 @@ fn a_pod_that_leaves_takes_only_its_own_masquerade() {
     scene.network.del(&scene.eth0()).silent();
     assert_eq!(seen_from(&world, &stays), Uplink::HOST.map(Some));
     scene.network.check(&stays.attachment()).silent();
+}
+
+#[test]
+fn of_subnets_that_overlap_the_latest_counts() {
+    unlike_the_reference("a pod's rules are its own", || {
+        let scene = Scene::new(bridge(json!({"ipMasq": true})));
+        scene.add();
+        let wider = json!({"name": "wider", "bridge": "cni1", "ipMasq": true,
+            "ipam": {"subnet": "10.10.0.0/16"}});
+        let wider = Network::new(&scene.host, bridge(wider));
+        wider.add(&scene.host.pod("b").attachment()).ok();
+        let leaving = "nft list chain inet hawser_masquerade leaving";
+        let rules = scene.host.sh(leaving);
+        let at = |subnet: &str| rules.find(&format!("goto leaving_{subnet} ")).unwrap();
+        assert!(at("10.10.0.0/16") < at("10.10.0.0/24"), "{rules}");
+    });
 }
 
 #[test]

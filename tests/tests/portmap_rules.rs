@@ -227,6 +227,11 @@ fn check_sees_what_is_missing() {
                 "nft delete element inet hawser_portmap localnet { cni0 }",
                 "localnet",
             ),
+            (
+                "nft flush chain inet hawser_portmap back_10.10.0.0/22",
+                "chain back_10.10.0.0/22",
+            ),
+            ("nft flush chain inet hawser_portmap back", "chain back of"),
             ("nft flush chain inet hawser_portmap ports", "chain ports"),
             (
                 "nft delete element inet hawser_portmap any6 { tcp . 8080 }",

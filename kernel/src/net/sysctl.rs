@@ -78,3 +78,15 @@ fn own_procfs() -> Result<OwnedFd, Errno> {
             | MountAttrFlags::MOUNT_ATTR_NOEXEC,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{fstat, stat};
+
+    #[test]
+    fn the_procfs_is_one_of_its_own() {
+        let own = fstat(own_procfs().unwrap()).unwrap();
+        assert_ne!(own.st_dev, stat("/proc").unwrap().st_dev);
+    }
+}

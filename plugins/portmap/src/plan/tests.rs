@@ -30,7 +30,10 @@ const DUAL: [&str; 2] = ["10.1.0.7/16", "fd00::7/64"];
 fn a_mapping_is_one_element_for_each_family() {
     let plan = plan(&settings(&[(Protocol::Tcp, None, 8080)]), &DUAL).unwrap();
     let sets: Vec<_> = plan.members().iter().map(|(set, _)| set.name).collect();
-    assert_eq!(sets, ["any4", "any6", "neighbours4", "neighbours6", "holders"]);
+    assert_eq!(
+        sets,
+        ["any4", "any6", "neighbours4", "neighbours6", "holders"]
+    );
     let count = plan.members().last().unwrap().1.data.clone();
     assert_eq!(count, Some(Key::from(Value::Service(5)).into()));
 }
