@@ -69,12 +69,10 @@ fn vlan_device(
         return Ok(device);
     }
     uplink::refuse_router_advertisements(sysctls, name)?;
-    uplink::refuse_router_advertisements(sysctls, &port.device.name)?;
+    port::prepare(sysctls, &port.device.name)?;
     host.apply(link::join(&port.device, &bridge.device))?;
     port::join_vlans(host, &port.device, bridge, &native(settings))?;
-    let mut requests = port::up(&port.device);
-    requests.push(link::up(&device.device));
-    host.apply_all(requests)?;
+    host.apply_all(vec![link::up(&port.device), link::up(&device.device)])?;
     Ok(device)
 }
 

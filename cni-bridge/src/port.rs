@@ -6,12 +6,11 @@ use crate::identity::Identity;
 use crate::undo::{Made, Record};
 use crate::uplink;
 use kernel::Termination;
-use kernel::net::conf;
 use kernel::net::link::{self, VethPair};
 use kernel::net::monitor::{self, Events};
 use kernel::net::port::{self, Port, PortVlan};
 use kernel::net::sysctl::Sysctls;
-use kernel::net::{Device, Link, Mac, Netns, Request, Rtnl};
+use kernel::net::{Device, Link, Mac, Netns, Rtnl};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -58,8 +57,8 @@ pub fn create(
     };
     undo.record(Made::Port(identity.port.clone()));
     let (device, pod) = host.add_veth(&pair)?;
-    uplink::refuse_router_advertisements(sysctls, &device.name)?;
-    host.apply_all(up(&device))?;
+    prepare(sysctls, &device.name)?;
+    host.apply(link::up(&device))?;
     join_vlans(host, &device, bridge, settings)?;
     Ok(Pair {
         host: device,
@@ -69,10 +68,11 @@ pub fn create(
     })
 }
 
-/// Brings a port of the bridge up. What comes in by it is the bridge's, so an IPv6 address of its own would serve nobody
-/// and only be announced to the pod.
-pub fn up(device: &Device) -> Vec<Request> {
-    vec![conf::without_own_addresses(device), link::up(device)]
+/// What a port of the bridge needs before it goes up. What comes in by it is the bridge's, so IPv6 of its own would serve
+/// nobody, and only announce itself to the pod and lengthen the node's routes.
+pub fn prepare(sysctls: &Sysctls, name: &str) -> Result<(), Error> {
+    sysctls.set(&format!("ipv6/conf/{name}/disable_ipv6"), "1")?;
+    uplink::refuse_router_advertisements(sysctls, name)
 }
 
 impl Settings {

@@ -75,24 +75,3 @@ fn a_namespace_tells_whether_it_forwards() {
         }
     });
 }
-
-#[test]
-fn a_link_takes_no_address_of_its_own() {
-    inside(|| {
-        let mut rtnl = Rtnl::open().unwrap();
-        let link = bridge(&mut rtnl);
-        let told = || run("ip", "-d -j link show br0");
-        assert!(
-            told().contains(r#""inet6_addr_gen_mode":"eui64""#),
-            "{}",
-            told()
-        );
-        rtnl.apply(conf::without_own_addresses(&link.device))
-            .unwrap();
-        assert!(
-            told().contains(r#""inet6_addr_gen_mode":"none""#),
-            "{}",
-            told()
-        );
-    });
-}

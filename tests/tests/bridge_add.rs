@@ -80,7 +80,7 @@ fn the_host_end_is_labelled_with_its_attachment() {
 }
 
 #[test]
-fn a_port_has_no_address_of_its_own() {
+fn a_port_has_no_ipv6_of_its_own() {
     unlike_the_reference("its ports announce themselves to the pod", || {
         let scene = Scene::new(bridge(json!({})));
         scene.add();
@@ -92,16 +92,29 @@ fn a_port_has_no_address_of_its_own() {
     });
 }
 
+/// So many that a procfs of its own is quicker than the one there is; and where it can have none, that one serves.
 #[test]
-fn where_no_procfs_can_be_mounted_the_one_there_is_serves() {
-    unlike_the_reference("it mounts none", || {
+fn among_many_links_sysctls_are_set_as_well() {
+    unlike_the_reference("it looks for them in /proc, however long", || {
         let scene = Scene::new(bridge(json!({"isGateway": true})));
-        let refuse = "inject=fsopen:error=EPERM";
-        let strace = ["strace", "-f", "-o", "/dev/null", "-e", refuse];
-        let add = scene.network.first("ADD", &scene.eth0()).under(&strace);
-        let result = add.run().ok();
-        scene.network.remember(&scene.eth0(), Some(result));
-        scene.network.check(&scene.eth0()).silent();
+        let links = "yes 'link add type veth' | head -n 210 | ip -batch -";
+        scene.host.sh(links);
+        let trace = scene.host.scratch("trace");
+        let trace = trace.to_str().unwrap();
+        let strace = ["strace", "-f", "-o", trace, "-e", "trace=fsopen"];
+        let refusing = ["-e", "inject=fsopen:error=EPERM"];
+        for refused in [false, true] {
+            let refusing = if refused { &refusing[..] } else { &[] };
+            let strace = [&strace[..], refusing].concat();
+            let add = scene.network.first("ADD", &scene.eth0()).under(&strace);
+            let result = add.run().ok();
+            let calls = scene.host.read(trace).unwrap();
+            assert!(calls.contains("fsopen(\"proc\""), "{calls}");
+            assert_eq!(calls.contains("EPERM"), refused, "{calls}");
+            scene.network.remember(&scene.eth0(), Some(result));
+            scene.network.check(&scene.eth0()).silent();
+            scene.network.del(&scene.eth0()).silent();
+        }
     });
 }
 

@@ -18,8 +18,6 @@ const NESTED: u16 = 1 << 15;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
-const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
-const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 /// The place of `accept_ra` in the array of IFLA_INET6_CONF.
 const ACCEPT_RA: usize = 3;
 
@@ -87,16 +85,6 @@ pub fn turn_on(device: &Device, setting: Ipv4Setting) -> Request {
     let settings = nested(IFLA_INET_CONF, &value);
     let families = nested(IFLA_AF_SPEC, &nested(AF_INET, &settings));
     change(device, &format!("turn on {} of", setting.name()), |link| {
-        link.append_extra_attribute(LinkAttribute::Other(families))
-    })
-    .tolerating(Errno::EAFNOSUPPORT)
-}
-
-/// Lets a link give itself no IPv6 address (`ipv6/conf/<link>/addr_gen_mode`). A link without IPv6 has none to give.
-pub fn without_own_addresses(device: &Device) -> Request {
-    let mode = DefaultNla::new(IFLA_INET6_ADDR_GEN_MODE, vec![IN6_ADDR_GEN_MODE_NONE]);
-    let families = nested(IFLA_AF_SPEC, &nested(AF_INET6, &mode));
-    change(device, "forbid own addresses of", |link| {
         link.append_extra_attribute(LinkAttribute::Other(families))
     })
     .tolerating(Errno::EAFNOSUPPORT)

@@ -25,4 +25,4 @@ pub use link::{Device, Link};
 pub use mac::Mac;
 pub use netns::Netns;
 pub use route::Route;
-pub use rtnl::{Request, Rtnl};
+pub use rtnl::Rtnl;
