@@ -22,9 +22,11 @@ use membership::{Member, Place};
 const TABLE: Table<'static> = Table::new(Family::Bridge, "hawser_antispoof");
 const PREROUTING: Chain<'static> = TABLE.chain("prerouting");
 /// The ports that are looked at.
-pub const GUARDED: Set<'static> = TABLE.set("guarded", &[Type::Ifname]);
+pub const GUARDED: Set<'static> = TABLE.set("guarded", &[Type::Ifname]).expiring();
 /// What may come in by them.
-pub const ALLOWED: Set<'static> = TABLE.set("allowed", &[Type::Ifname, Type::EtherAddr]);
+pub const ALLOWED: Set<'static> = TABLE
+    .set("allowed", &[Type::Ifname, Type::EtherAddr])
+    .expiring();
 
 const RULES: [&str; 1] = ["a pod speaks under its own address"];
 

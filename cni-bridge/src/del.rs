@@ -4,8 +4,9 @@
 //! configuration is needed (DEL-1, DEL-3), and coming again is no error (DEL-2). The address is released last, when nothing
 //! can answer under it any more.
 //!
-//! Removing a veth pair sleeps in the kernel for some 18 ms. Closing an nf_tables socket after a deletion sleeps as well,
-//! and holds up the removal of links meanwhile; so the socket stays open until the link is gone, and then closes at once.
+//! Removing a veth pair sleeps in the kernel for some 18 ms. Where the kernel cannot let elements expire, closing an nf_tables
+//! socket after their deletion sleeps as well, and holds up the removal of links meanwhile; so the socket stays open until the
+//! link is gone, and then closes at once.
 
 use crate::error::Error;
 use crate::filter::SETS;

@@ -29,9 +29,9 @@ const TABLE: Table<'static> = Table::new(Family::Inet, "hawser_masquerade");
 const POSTROUTING: Chain<'static> = TABLE.chain("postrouting");
 const LEAVING: Chain<'static> = TABLE.chain("leaving");
 /// The pods' IPv4 addresses.
-pub const PODS_V4: Set<'static> = TABLE.set("pods4", &[Type::Ipv4Addr]);
+pub const PODS_V4: Set<'static> = TABLE.set("pods4", &[Type::Ipv4Addr]).expiring();
 /// The pods' IPv6 addresses.
-pub const PODS_V6: Set<'static> = TABLE.set("pods6", &[Type::Ipv6Addr]);
+pub const PODS_V6: Set<'static> = TABLE.set("pods6", &[Type::Ipv6Addr]).expiring();
 
 const MULTICAST_V4: Ipv4Network = match Ipv4Network::new_checked(Ipv4Addr::new(224, 0, 0, 0), 4) {
     Some(network) => network,
