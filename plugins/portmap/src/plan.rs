@@ -71,8 +71,7 @@ impl Plan {
             .enumerate()
             .map(|way| self.way(way))
             .collect();
-        let hiding = |pod: &IpNetwork| hiding(*pod, self.hidden);
-        let pods = self.pods.iter().filter_map(hiding);
+        let pods = self.pods.iter().map(|pod| place_of(*pod, self.hidden));
         members.extend(pods.map(|(set, pod)| (set, Element::new(pod).comment(&self.label))));
         if !members.is_empty() {
             // No pod has that many.
@@ -152,8 +151,7 @@ impl Way {
         let maps = [table::V4, table::V6];
         let mut maps = maps.iter();
         let maps = maps.find(|maps| [maps.any_if, maps.at_if].contains(set))?;
-        let hiding = [maps.neighbours, maps.everybody];
-        let its = |(other, pod): &&Member| hiding.contains(other) && pod.comment == element.comment;
+        let its = |(other, pod): &&Member| maps.are_pods(other) && pod.comment == element.comment;
         let (_, pod) = members.iter().find(its)?;
         Self::at(&element.key, pod.key.0.first()?.address()?, 0)
     }
@@ -213,8 +211,7 @@ impl Way {
     }
 }
 
-/// The ways among elements. Those with conditions are told without them, and only of pods from which somebody's source is
-/// hidden: the element of such a way names no pod.
+/// The ways among elements. Those with conditions are told without them.
 pub fn ways_in(members: &[Member]) -> Vec<Way> {
     let way = |member: &Member| Way::of(&member.1).or_else(|| Way::of_conditional(member, members));
     members.iter().filter_map(way).collect()
@@ -230,16 +227,15 @@ pub fn conditional_prefix(label: &str) -> String {
     format!("if_{}_", label::hash(label, HASH_DIGITS))
 }
 
-/// Where a pod is that does not see these sources.
-fn hiding(pod: IpNetwork, hidden: Hidden) -> Option<Place> {
-    let set = Maps::of(pod.ip()).hiding(hidden)?;
-    Some((set, Key::from(pod.ip())))
+/// Where a pod is from which these sources are hidden.
+fn place_of(pod: IpNetwork, hidden: Hidden) -> Place {
+    (Maps::of(pod.ip()).pods(hidden), Key::from(pod.ip()))
 }
 
 /// The places that follow from the mappings and the addresses, as far as they are known.
 pub fn places(settings: &Settings, label: &str, pods: &[IpNetwork]) -> Vec<Place> {
     let mut places = vec![(HOLDERS, holder(label))];
-    places.extend(pods.iter().filter_map(|pod| hiding(*pod, settings.hidden)));
+    places.extend(pods.iter().map(|pod| place_of(*pod, settings.hidden)));
     for mapping in &settings.mappings {
         let ways = ways_of(settings, mapping, pods);
         places.extend(ways.iter().map(Way::place));

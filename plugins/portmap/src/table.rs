@@ -7,7 +7,7 @@
 //!     map at4  { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }     of one address of the node
 //!     map any4_if, at4_if                                                                    under conditions
 //!     set neighbours4 { type ipv4_addr; elements = { 10.1.0.7 comment "podnet/<id>/eth0" } }
-//!     set everybody4  { type ipv4_addr }     pods that see the node as the source of their neighbours, or of everybody
+//!     set everybody4, nobody4    pods that see the node as the source of their neighbours, of everybody, of nobody
 //!     set addresses4 { type ipv4_addr }      of the node, that are or were in at4 or at4_if
 //!     (the same for IPv6)
 //!     set holders  { type ifname }      a hash of each attachment that has anything here
@@ -62,6 +62,8 @@ pub struct Maps {
     pub neighbours: Set<'static>,
     /// The pods from which everybody's source is hidden.
     pub everybody: Set<'static>,
+    /// The pods from which nobody's source is hidden. No rule asks: it tells whose the ways with conditions are.
+    pub nobody: Set<'static>,
     /// The addresses of the node that are or have been in `at` or `at_if`: few, however many the ports. They stay.
     pub addresses: Set<'static>,
 }
@@ -80,6 +82,7 @@ pub const V4: Maps = Maps {
     at_if: TABLE.verdict_map("at4_if", PORT_V4),
     neighbours: TABLE.set("neighbours4", &[Type::Ipv4Addr]).expiring(),
     everybody: TABLE.set("everybody4", &[Type::Ipv4Addr]).expiring(),
+    nobody: TABLE.set("nobody4", &[Type::Ipv4Addr]).expiring(),
     addresses: TABLE.set("addresses4", &[Type::Ipv4Addr]),
 };
 /// The maps of IPv6.
@@ -90,6 +93,7 @@ pub const V6: Maps = Maps {
     at_if: TABLE.verdict_map("at6_if", PORT_V6),
     neighbours: TABLE.set("neighbours6", &[Type::Ipv6Addr]).expiring(),
     everybody: TABLE.set("everybody6", &[Type::Ipv6Addr]).expiring(),
+    nobody: TABLE.set("nobody6", &[Type::Ipv6Addr]).expiring(),
     addresses: TABLE.set("addresses6", &[Type::Ipv6Addr]),
 };
 /// Which attachments have anything here, by a hash of their label; the value is how much.
@@ -100,19 +104,21 @@ pub const HOLDERS: Set<'static> = TABLE
 pub const LOCALNET: Set<'static> = TABLE.set("localnet", &[Type::Ifname]);
 
 /// All that an attachment may have elements in.
-pub const SETS: [Set<'static>; 13] = [
+pub const SETS: [Set<'static>; 15] = [
     V4.any,
     V4.at,
     V4.any_if,
     V4.at_if,
     V4.neighbours,
     V4.everybody,
+    V4.nobody,
     V6.any,
     V6.at,
     V6.any_if,
     V6.at_if,
     V6.neighbours,
     V6.everybody,
+    V6.nobody,
     HOLDERS,
 ];
 
@@ -148,18 +154,18 @@ impl Maps {
     }
 
     /// The set of the pods from which these sources are hidden.
-    pub const fn hiding(self, hidden: Hidden) -> Option<Set<'static>> {
+    pub const fn pods(self, hidden: Hidden) -> Set<'static> {
         match hidden {
-            Hidden::Nobody => None,
-            Hidden::Neighbours => Some(self.neighbours),
-            Hidden::Everybody => Some(self.everybody),
+            Hidden::Nobody => self.nobody,
+            Hidden::Neighbours => self.neighbours,
+            Hidden::Everybody => self.everybody,
         }
     }
-}
 
-/// The sets whose elements are pods' addresses.
-pub const fn hiding() -> [Set<'static>; 4] {
-    [V4.neighbours, V4.everybody, V6.neighbours, V6.everybody]
+    /// Whether the elements of a set are pods' addresses.
+    pub fn are_pods(self, set: &Set<'_>) -> bool {
+        [self.neighbours, self.everybody, self.nobody].contains(set)
+    }
 }
 
 /// A rule and the comment that it is known by.

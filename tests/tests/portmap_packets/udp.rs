@@ -6,7 +6,9 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use testkit::{Attachment, Network, Place, Pod, Uplink, chained, strace, unlike_the_reference};
+use testkit::{
+    Attachment, Network, Place, Pod, Uplink, chained, merged, strace, unlike_the_reference,
+};
 
 /// A socket in a place.
 pub fn bound(place: &Place, address: &str) -> UdpSocket {
@@ -128,7 +130,9 @@ fn a_pod_that_left_has_no_flows() {
         || {
             let ways = ["DEL", "DEL, told nothing", "GC"];
             let for_some = json!({"conditionsV4": ["-s", "192.0.2.0/24"]});
-            let rows = [json!({}), for_some].into_iter();
+            let seen = json!({"snat": false});
+            let seen_for_some = merged(for_some.clone(), seen.clone());
+            let rows = [json!({}), for_some, seen, seen_for_some].into_iter();
             for (keys, how) in rows.flat_map(|keys| ways.map(|how| (keys.clone(), how))) {
                 let world = World::new(keys.clone());
                 let pod = world.pod("dns", dns(53));

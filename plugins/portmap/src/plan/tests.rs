@@ -85,7 +85,6 @@ fn elements_with_conditions_tell_the_pod_of_their_own_label() {
     ]);
     settings.conditions_v4 = condition::parse(&["-s", "10.0.0.0/8"], true).unwrap();
     settings.conditions_v6 = condition::parse(&["-s", "fd00::/8"], false).unwrap();
-    let its = plan(&settings, &DUAL).unwrap();
     let other = Plan::build(
         &settings,
         "podnet/b/eth0".to_owned(),
@@ -102,10 +101,13 @@ fn elements_with_conditions_tell_the_pod_of_their_own_label() {
         let ways = ways.map(|way| (way.host_ip, way.host_port, way.pod));
         ways.collect::<Vec<_>>()
     };
-    let both = [&other.unwrap(), &its];
-    assert_eq!(told(&both), made(&both));
-    settings.hidden = Hidden::Nobody;
-    assert_eq!(told(&[&plan(&settings, &DUAL).unwrap()]), []);
+    let other = other.unwrap();
+    for hidden in [Hidden::Neighbours, Hidden::Everybody, Hidden::Nobody] {
+        settings.hidden = hidden;
+        let its = plan(&settings, &DUAL).unwrap();
+        let both = [&other, &its];
+        assert_eq!(told(&both), made(&both), "{hidden:?}");
+    }
 }
 
 #[test]
