@@ -18,7 +18,16 @@ impl Key {
             .chain_update(&holder.ifname)
             .finalize();
         let start = digest.first_chunk().copied().unwrap_or_default();
-        Self(NonZeroU64::new(u64::from_le_bytes(start)).unwrap_or(NonZeroU64::MIN))
+        Self::from_bytes(start).unwrap_or(Self(NonZeroU64::MIN))
+    }
+
+    /// The key with these bytes; zeros are none.
+    pub(super) fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        NonZeroU64::new(u64::from_le_bytes(bytes)).map(Self)
+    }
+
+    pub(super) const fn to_bytes(self) -> [u8; 8] {
+        self.0.get().to_le_bytes()
     }
 }
 

@@ -5,6 +5,7 @@
 //! an allocation over several range sets is one step to everybody else.
 
 mod boot;
+mod entries;
 mod files;
 mod holder;
 mod index;

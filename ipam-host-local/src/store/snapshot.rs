@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::boot::Age;
+use super::entries::Entries;
 use super::files::{Files, Reservation};
 use super::holder::Holder;
 use super::key::Key;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Snapshot {
     pub(super) chunks: BTreeMap<ChunkId, Chunk>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
     /// The addresses whose reservations are of an earlier boot.
     pub(super) earlier: Vec<Address>,
     /// Whether some holders are known by container id alone.
@@ -73,7 +74,7 @@ impl Snapshot {
     pub(super) fn addresses_of(&self, holder: &Holder) -> Vec<Address> {
         let key = Key::of(holder);
         let its = self.entries.iter().filter(|entry| entry.key == key);
-        its.map(Entry::address).collect()
+        its.map(|entry| entry.address()).collect()
     }
 
     pub(super) fn insert(&mut self, holder: &Holder, address: Address) {
@@ -83,7 +84,6 @@ impl Snapshot {
 
     pub(super) fn remove(&mut self, holder: &Holder, address: Address) {
         self.set(address, false);
-        let gone = Entry::new(Key::of(holder), address);
-        self.entries.retain(|entry| *entry != gone);
+        self.entries.remove(Entry::new(Key::of(holder), address));
     }
 }

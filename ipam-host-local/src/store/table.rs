@@ -4,11 +4,12 @@
 //! linear, the table at most half full, and a removal shifts the entries behind it back, so no tombstones pile up. The
 //! file begins with a header that is not this module's.
 
+use super::entries::Entries;
 use super::key::Key;
 use crate::address::Address;
 use std::fs::File;
 use std::io;
-use std::num::NonZeroU64;
+use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
 
 const SLOT: usize = size_of::<Entry>();
@@ -63,38 +64,34 @@ impl Table {
 
     /// Writes a table with room to grow, and sorts the entries. A table of a full /16 is never in memory: a plugin is to stay
     /// small also when it finds a large store.
-    pub(super) fn write(file: File, start: u64, entries: &mut [Entry]) -> io::Result<Self> {
+    pub(super) fn write(file: File, start: u64, entries: &mut Entries) -> io::Result<Self> {
         let slots = (entries.len() as u64 * 2).next_power_of_two().max(SMALLEST);
         // What is not written is zeros, an empty slot.
         file.set_len(start)?;
         file.set_len(start + slots * SLOT as u64)?;
-        entries.sort_unstable_by_key(|entry| home(entry.key, slots));
+        let mut sorted = entries.sorted_by(|key| home(key, slots));
         let mut table = Self::found(file, start, slots, 0);
-        let laid = table.lay(entries)?;
-        table.used = laid as u64;
+        table.used = table.lay(&mut sorted)?;
         // Those that ran over the end live at the beginning.
-        for entry in entries.iter().skip(laid) {
-            table.insert(*entry)?;
+        for entry in sorted {
+            table.insert(entry)?;
         }
         Ok(table)
     }
 
     /// Writes entries into an empty table, in the order of their homes, as far as there are slots behind them. Returns how
     /// many.
-    fn lay(&self, entries: &[Entry]) -> io::Result<usize> {
+    fn lay(&self, sorted: &mut Peekable<impl Iterator<Item = Entry>>) -> io::Result<u64> {
         let mut part = vec![0; usize::try_from(PART).map_err(io::Error::other)? * SLOT];
         let (mut first, mut next, mut laid) = (0, 0, 0);
-        for entry in entries {
+        while let Some(entry) = sorted.next_if(|_| next < self.slots) {
             let slot = home(entry.key, self.slots).max(next);
-            if slot == self.slots {
-                break;
-            }
             if slot >= first + PART {
                 self.file.write_all_at(&part, self.offset(first))?;
                 part.fill(0);
                 first = slot - slot % PART;
             }
-            put(&mut part, slot - first, Some(*entry));
+            put(&mut part, slot - first, Some(entry));
             next = slot + 1;
             laid += 1;
         }
@@ -154,11 +151,12 @@ impl Table {
     }
 
     fn grow(&mut self) -> io::Result<()> {
-        let mut entries = Vec::new();
+        let mut entries = Entries::default();
         let mut part = vec![0; usize::try_from(PART).map_err(io::Error::other)? * SLOT];
         for first in (0..self.slots / PART).map(|number| number * PART) {
             self.file.read_exact_at(&mut part, self.offset(first))?;
-            entries.extend((0..PART).filter_map(|slot| get(&part, slot)));
+            let found = (0..PART).filter_map(|slot| get(&part, slot));
+            found.for_each(|entry| entries.push(entry));
         }
         *self = Self::write(self.file.try_clone()?, self.start, &mut entries)?;
         Ok(())
@@ -209,7 +207,7 @@ fn slot_bytes(slot: u64) -> Option<std::ops::Range<usize>> {
 /// The entry of a slot; an empty one is zeros.
 fn get(bytes: &[u8], slot: u64) -> Option<Entry> {
     let bytes = bytes.get(slot_bytes(slot)?)?;
-    let key = NonZeroU64::new(u64::from_le_bytes(*bytes.first_chunk()?)).map(Key)?;
+    let key = Key::from_bytes(*bytes.first_chunk()?)?;
     let address = *bytes.last_chunk()?;
     Some(Entry { key, address })
 }
@@ -218,9 +216,11 @@ fn put(bytes: &mut [u8], slot: u64, entry: Option<Entry>) {
     let Some(bytes) = slot_bytes(slot).and_then(|range| bytes.get_mut(range)) else {
         return;
     };
-    let (key, address) = entry.map_or((0, [0; 16]), |entry| (entry.key.0.get(), entry.address));
+    let (key, address) = entry.map_or(([0; 8], [0; 16]), |entry| {
+        (entry.key.to_bytes(), entry.address)
+    });
     let (left, right) = bytes.split_at_mut(size_of::<Key>());
-    left.copy_from_slice(&key.to_le_bytes());
+    left.copy_from_slice(&key);
     right.copy_from_slice(&address);
 }
 
@@ -229,6 +229,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use std::num::NonZeroU64;
 
     const START: u64 = 64;
 
@@ -262,7 +263,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_set(ops in ops()) {
-            let mut table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
+            let mut table = Table::write(tempfile::tempfile().unwrap(), START, &mut Entries::default()).unwrap();
             let mut model = BTreeSet::new();
             for op in ops {
                 match op {
@@ -297,7 +298,7 @@ mod tests {
             let file = tempfile::tempfile().unwrap();
             // What was there before is gone.
             file.write_all_at(&[0xff; 5000], START).unwrap();
-            let table = Table::write(file, START, &mut entries.clone()).unwrap();
+            let table = Table::write(file, START, &mut entries.iter().copied().collect()).unwrap();
             prop_assert_eq!(table.size(), (1024, entries.len() as u64));
             for home in 990..1040 {
                 let key = entry(home, 0).key;
@@ -309,7 +310,12 @@ mod tests {
 
     #[test]
     fn a_table_grows_and_keeps_everything() {
-        let mut table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
+        let mut table = Table::write(
+            tempfile::tempfile().unwrap(),
+            START,
+            &mut Entries::default(),
+        )
+        .unwrap();
         for home in 1..=5000 {
             table.insert(entry(home, 1)).unwrap();
         }
@@ -321,7 +327,12 @@ mod tests {
 
     #[test]
     fn a_file_that_was_cut_is_an_error_and_no_panic() {
-        let table = Table::write(tempfile::tempfile().unwrap(), START, &mut []).unwrap();
+        let table = Table::write(
+            tempfile::tempfile().unwrap(),
+            START,
+            &mut Entries::default(),
+        )
+        .unwrap();
         table.file().set_len(100).unwrap();
         assert!(table.addresses_of(entry(900, 0).key).is_err());
     }

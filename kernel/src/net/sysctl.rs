@@ -68,7 +68,7 @@ impl Sysctls {
 /// Whether the machine has so many links, in all its namespaces together, that it is quicker to mount a procfs, at 40 to
 /// 100 µs, than to look through the one that everybody uses.
 fn crowded() -> bool {
-    const MANY: u32 = 400;
+    const MANY: u32 = 200;
     stat("/sys/devices/virtual/net").is_ok_and(|links| links.st_nlink > MANY.into())
 }
 
