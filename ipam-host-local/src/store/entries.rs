@@ -119,13 +119,14 @@ mod tests {
             let mut all: Vec<_> = all.into_iter().map(entry).collect();
             let mut entries: Entries = all.iter().copied().collect();
             prop_assert_eq!(entries.len(), all.len());
-            let sorted: Vec<_> = entries.sorted_by(|key| key.0.get() % 16).collect();
+            let mut sorted: Vec<_> = entries.sorted_by(|key| key.0.get() % 16).collect();
             prop_assert!(sorted.is_sorted_by_key(|entry| entry.key.0.get() % 16));
             let mut found: Vec<_> = entries.iter().collect();
-            for list in [&mut all, &mut found] {
+            for list in [&mut all, &mut found, &mut sorted] {
                 list.sort_unstable();
             }
             prop_assert_eq!(&found, &all);
+            prop_assert_eq!(&sorted, &all);
             if let Some(first) = all.first() {
                 entries.remove(*first);
                 prop_assert!(entries.iter().all(|entry| entry != *first));

@@ -307,17 +307,16 @@ pub fn missing(nft: &mut Socket, subnets: &[IpNetwork]) -> Result<Option<String>
             return Ok(lost);
         }
     }
-    for subnet in subnets {
-        let name = subnet_chain(*subnet);
-        let mut lost = membership::lost_some(nft, BACK, &[&name])?;
+    let of_subnets: Vec<_> = subnets.iter().map(|subnet| subnet_chain(*subnet)).collect();
+    let mut back: Vec<_> = of_subnets.iter().map(String::as_str).collect();
+    back.push(loopback().1);
+    let mut lost = membership::lost_some(nft, BACK, &back)?;
+    for name in &of_subnets {
         if lost.is_none() {
-            lost = membership::lost_rules(nft, TABLE.chain(&name), &[SUBNET_RULE])?;
-        }
-        if lost.is_some() {
-            return Ok(lost);
+            lost = membership::lost_rules(nft, TABLE.chain(name), &[SUBNET_RULE])?;
         }
     }
-    Ok(membership::lost_some(nft, BACK, &[loopback().1])?)
+    Ok(lost)
 }
 
 /// Tells what is missing of the static part where there is one; without one, the next ADD makes it.
