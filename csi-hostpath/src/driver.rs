@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::janitor::Janitor;
 use crate::locks::Locks;
 use crate::pool::Pools;
+use crate::settler::Settler;
 use crate::snapshot::Copies;
 use crate::store::Store;
 
@@ -60,6 +61,8 @@ pub struct Driver {
     pub locks: Locks,
     /// Who frees the space of what was deleted.
     pub janitor: Janitor,
+    /// Who settles volumes that can wait.
+    pub settler: Settler,
     /// Who copies in the background.
     pub copies: Copies,
     /// Set when the driver ends: work in the background stops at the next chunk.
@@ -71,12 +74,14 @@ impl Driver {
     pub fn new(settings: Settings, store: Store, pools: Pools) -> Arc<Self> {
         let pools = Arc::new(pools);
         let janitor = Janitor::new(&pools);
+        let settler = Settler::new(&store, &pools);
         Arc::new(Self {
             settings,
             store,
             pools,
             locks: Locks::default(),
             janitor,
+            settler,
             copies: Copies::default(),
             stopping: AtomicBool::new(false),
         })

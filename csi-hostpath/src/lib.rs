@@ -37,6 +37,7 @@ pub mod registration;
 pub mod reply;
 pub mod request;
 pub mod server;
+pub mod settler;
 pub mod snapshot;
 pub mod socket;
 pub mod statedir;

@@ -91,7 +91,8 @@ pub struct Volume {
     /// Nodes it is attached to (`ControllerPublishVolume`).
     #[prost(message, repeated, tag = "18")]
     pub attached: Vec<Attached>,
-    /// Where it is staged. Written before the mount is made: the mount table decides.
+    /// Where it is staged. Written before the mount is made: the mount table decides. This and what follows ends with the
+    /// machine, and is in the record itself only where it could not be written elsewhere (`store`).
     #[prost(message, optional, tag = "19")]
     pub staged: Option<Staged>,
     /// Where it is published. Written before the mount is made: the mount table decides.

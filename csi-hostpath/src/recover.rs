@@ -46,6 +46,7 @@ pub fn recover(driver: &Arc<Driver>) -> Result<(), Error> {
             }
         }
     }
+    renew(driver)?;
     let mut kept = BTreeSet::new();
     for snapshots in copies.into_values() {
         let sources: Vec<_> = snapshots
@@ -105,6 +106,30 @@ fn finish_deletions(driver: &Driver, pool: &Pool) -> Result<(), Error> {
         if !now || pool.purge(&id).is_err() {
             driver.janitor.purge(pool.name(), &id);
         }
+    }
+    Ok(())
+}
+
+/// Does again what a loss of power may have taken back of directories.
+fn renew(driver: &Driver) -> Result<(), Error> {
+    for unsettled in driver.store.unsettled()? {
+        let id = unsettled.volume.as_str();
+        let renewed = match driver.store.volume(id)? {
+            Some(volume) => driver
+                .pools
+                .get(&volume.pool)
+                .and_then(|pool| pool.renew(&volume)),
+            None => Ok(false),
+        };
+        match renewed {
+            Err(error) => {
+                tracing::warn!(id, %error, "perhaps not as it is recorded, the next start tries again");
+                continue;
+            }
+            Ok(true) => tracing::info!(id, "made anew: it was not yet on disk, and still empty"),
+            Ok(false) => {}
+        }
+        driver.settler.settle(unsettled);
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ const LINES: usize = 2;
 const MIB: u64 = 1 << 20;
 /// btrfs images smaller than this keep their metadata once instead of twice.
 const BTRFS_SINGLE_BELOW: u64 = 1 << 30;
+/// XFS images smaller than this get two allocation groups instead of four.
+const XFS_TWO_GROUPS_BELOW: u64 = 16 << 30;
 
 /// Why a program failed.
 #[derive(Debug, thiserror::Error)]
@@ -122,11 +124,17 @@ pub fn make(filesystem: Filesystem, image: &Path) -> Result<(), Error> {
             ],
             image,
         ),
-        Filesystem::Xfs => MKFS_XFS.run(&["-q", "-f", "-K", "-m", "reflink=1"], image),
+        Filesystem::Xfs => {
+            let mut arguments = vec!["-q", "-f", "-K", "-m", "reflink=1"];
+            // A mount reads a few blocks of each allocation group, one after the other, and what grows gets further groups
+            // of the same size: of small ones it would get many.
+            if length(&MKFS_XFS, image)? < XFS_TWO_GROUPS_BELOW {
+                arguments.extend(["-d", "agcount=2"]);
+            }
+            MKFS_XFS.run(&arguments, image)
+        }
         Filesystem::Btrfs => {
-            let size = std::fs::metadata(image)
-                .map_err(|source| MKFS_BTRFS.start(image, source))?
-                .len();
+            let size = length(&MKFS_BTRFS, image)?;
             let metadata = if size < BTRFS_SINGLE_BELOW {
                 "single"
             } else {
@@ -135,6 +143,12 @@ pub fn make(filesystem: Filesystem, image: &Path) -> Result<(), Error> {
             MKFS_BTRFS.run(&["-q", "-f", "-K", "-m", metadata], image)
         }
     }
+}
+
+/// The size of an image that `program` is about to fill, in bytes.
+fn length(program: &Program, image: &Path) -> Result<u64, Error> {
+    let about = std::fs::metadata(image).map_err(|source| program.start(image, source))?;
+    Ok(about.len())
 }
 
 /// Checks and repairs an ext4 filesystem that is not mounted, as far as is safe without a person.

@@ -7,7 +7,7 @@ use kernel::storage::beneath::Root;
 use kernel::storage::{btrfs, project, tree};
 use rustix::fs::FallocateFlags;
 
-use super::{DATA, Enforcement, Pool};
+use super::{DATA, Enforcement, Pool, Shelf};
 use crate::error::Error;
 use crate::quantity::Bytes;
 use crate::record::{Kind, Volume};
@@ -29,6 +29,35 @@ impl Pool {
                 }
                 image.sync_all().map_err(|error| io(doing(), &error))
             }
+        }
+    }
+
+    /// Whether what was done to a volume of this kind, an empty directory made or a limit set, is on disk only when the
+    /// filesystem is committed. That takes as long as all that others do there, and many can wait for it together. Until
+    /// then a loss of power takes it back; nobody's data is lost by that, and it is done again as the record says
+    /// ([`Pool::renew`]).
+    pub fn settles_later(&self, kind: Kind) -> bool {
+        self.has_subvolumes() && kind.is_directory()
+    }
+
+    /// Gives a directory volume the limit that its record says, and makes it anew if it is not there and was made empty: a
+    /// loss of power can take both while the record stays. Tells whether it was made anew.
+    pub fn renew(&self, volume: &Volume) -> Result<bool, Error> {
+        let copied = volume.from_snapshot.is_some() || volume.from_volume.is_some();
+        match self.data(volume) {
+            Ok(data) if volume.kind() == Kind::Directory => self
+                .limit(data, volume.project, volume.backing)
+                .map(|()| false),
+            Ok(_) => Ok(false),
+            Err(Error::Kernel(error)) if error.is_missing() && !copied => {
+                remove(&self.volumes, &volume.id)?;
+                let making = self.make(&volume.id)?;
+                let making = making.bound_to(volume.kind(), volume.backing);
+                making.empty_data()?;
+                making.finish(Shelf::Volumes);
+                Ok(true)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -280,6 +280,11 @@ impl Pool {
         content::remove(&self.trash, id)
     }
 
+    /// Puts on disk what volumes wait for that settle later ([`Pool::settles_later`]).
+    pub fn commit(&self) -> Result<(), Error> {
+        Ok(btrfs::commit(&self.root, &self.path)?)
+    }
+
     /// The ids of the volumes on their shelf.
     pub fn volumes(&self) -> Result<Vec<String>, Error> {
         names(&self.volumes)

@@ -175,6 +175,10 @@ impl Driver {
         }
         let at_once = pool.has_subvolumes() && making.shares_with(pool);
         if at_once {
+            // Some kernels make a broken snapshot of a subvolume that is not on disk yet (Linux 6.7 and its neighbours).
+            if self.settler.has_to_settle(&volume.id) {
+                pool.commit()?;
+            }
             making.subvolume(pool.data(volume)?, writable)?;
         }
         Ok(at_once)

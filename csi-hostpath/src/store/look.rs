@@ -3,10 +3,10 @@
 use std::ops::Bound;
 
 use prost::Message;
-use redb::{Error, ReadTransaction, TableError};
+use redb::{Error, ReadTransaction, ReadableTable, TableError};
 
-use super::tables::{IDENTITIES, OF_SOURCE, Object, POOLS, record};
-use super::{Most, Part, Promised};
+use super::tables::{IDENTITIES, OF_SOURCE, Object, POOLS, UNSETTLED, record};
+use super::{Most, Part, Promised, Unsettled};
 use crate::record::Snapshot;
 
 /// The object of that id.
@@ -107,4 +107,21 @@ pub(super) fn identity(txn: &ReadTransaction, pool: &str) -> Result<Option<Strin
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The volumes that are not settled.
+pub(super) fn unsettled(txn: &ReadTransaction) -> Result<Vec<Unsettled>, Error> {
+    let table = match txn.open_table(UNSETTLED) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let rows = table.iter()?.map(|row| {
+        let (volume, since) = row?;
+        Ok(Unsettled {
+            volume: volume.value().to_owned(),
+            since: since.value(),
+        })
+    });
+    rows.collect()
 }

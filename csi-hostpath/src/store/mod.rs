@@ -1,7 +1,8 @@
 //! The truth about objects: volumes, snapshots and groups, in one file that survives a crash at any moment (redb).
 //!
 //! A change is durable when [`Store::commit`] returns, and calls that come together share one write to disk. Reading
-//! never waits for writing. Neither gets slower as objects come to be.
+//! never waits for writing. Neither gets slower as objects come to be. How a volume is used on this node ends with the
+//! machine and lies apart (`uses`); whoever reads a record gets both.
 
 mod disk;
 mod error;
@@ -9,7 +10,9 @@ mod file;
 mod look;
 mod tables;
 mod together;
+mod uses;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ pub use error::Error;
 use file::File;
 use tables::NameTaken;
 use together::Together;
+use uses::Uses;
 
 /// One change of one object.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,20 @@ pub enum Change {
     PutGroup(Group),
     /// The group is gone.
     DropGroup(String),
+    /// What lies in the pool may be less than what the record says.
+    Unsettle(Unsettled),
+    /// It is no longer; of no effect where it came about anew since.
+    Settle(Unsettled),
+}
+
+/// A volume whose directory, or whose limit, is not known to be on disk: a loss of power takes it back while the record
+/// stays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unsettled {
+    /// The volume's id.
+    pub volume: String,
+    /// Which time: no two are the same for a volume.
+    pub since: i64,
 }
 
 impl Change {
@@ -45,6 +63,16 @@ impl Change {
             self,
             Self::DropVolume(_) | Self::DropSnapshot(_) | Self::DropGroup(_)
         )
+    }
+}
+
+impl Unsettled {
+    /// A volume from now on.
+    pub fn now(volume: &str) -> Self {
+        Self {
+            volume: volume.to_owned(),
+            since: crate::driver::now(),
+        }
     }
 }
 
@@ -97,6 +125,7 @@ pub struct Store {
 
 struct Shared {
     file: File,
+    uses: Uses,
     calls: Together<Vec<Change>, Result<(), Error>>,
 }
 
@@ -104,34 +133,84 @@ impl Store {
     /// Opens the store at `path`, made if there is no such file. A file that is there and is no store, or a damaged one,
     /// is refused and left alone: every page is verified.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        File::open(path).map(Self::on)
-    }
-
-    fn on(file: File) -> Self {
+        let file = File::open(path)?;
+        let uses = Uses::open(path)?;
         let calls = Together::default();
-        Self {
-            shared: Arc::new(Shared { file, calls }),
-        }
+        Ok(Self {
+            shared: Arc::new(Shared { file, uses, calls }),
+        })
     }
 
     /// Makes all of `changes` durable, in their order, or none. Returns when they are on disk. Calls that come together
     /// share a commit; a name that belongs to another object fails the call that wants it and no other.
+    ///
+    /// How a volume is used, its `staged`, `published` and `frozen`, outlives the process and not the machine. The caller
+    /// holds the volume.
     pub fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
-        let together = |calls: Vec<_>| commit_all(&self.shared.file, &calls);
-        self.shared
-            .calls
-            .run(changes, together)
-            .unwrap_or(Err(Error::Lost))
+        let mut lasting = Vec::with_capacity(changes.len());
+        let mut unused = BTreeSet::new();
+        for change in changes {
+            lasting.push(match change {
+                Change::PutVolume(volume) => self.put_use(volume, &mut unused)?,
+                Change::DropVolume(id) => {
+                    unused.insert(id.clone());
+                    Change::DropVolume(id)
+                }
+                change => change,
+            });
+        }
+        if self.is_news(&lasting)? {
+            let together = |calls: Vec<_>| commit_all(&self.shared.file, &calls);
+            let outcome = self.shared.calls.run(lasting, together);
+            outcome.unwrap_or(Err(Error::Lost))?;
+        }
+        let uses = &self.shared.uses;
+        let mut unused = unused.iter().filter(|id| uses.knows(id));
+        unused.try_for_each(|id| uses.forget(id))
+    }
+
+    /// Writes down how a volume is used, and returns what is left to be made durable. One that is used in no way is among
+    /// the `unused` afterwards.
+    fn put_use(&self, volume: Volume, unused: &mut BTreeSet<String>) -> Result<Change, Error> {
+        let lasting = uses::without(&volume);
+        if lasting == volume {
+            unused.insert(volume.id);
+            return Ok(Change::PutVolume(lasting));
+        }
+        unused.remove(&volume.id);
+        if let Err(error) = self.shared.uses.write(&volume) {
+            // There is room in the store's file for what is there to be used (see `disk`).
+            tracing::debug!(id = volume.id, %error, "its use is made durable with its record");
+            self.shared.uses.forget(&volume.id)?;
+            return Ok(Change::PutVolume(volume));
+        }
+        Ok(Change::PutVolume(lasting))
+    }
+
+    /// Whether anything of it is not so already.
+    fn is_news(&self, changes: &[Change]) -> Result<bool, Error> {
+        for change in changes {
+            let Change::PutVolume(volume) = change else {
+                return Ok(true);
+            };
+            let before = self.shared.file.read(|txn| look::get(txn, &volume.id))?;
+            if before.as_ref() != Some(volume) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The volume of that id.
     pub fn volume(&self, id: &str) -> Result<Option<Volume>, Error> {
-        self.shared.file.read(|txn| look::get(txn, id))
+        let volume = self.shared.file.read(|txn| look::get(txn, id))?;
+        Ok(volume.map(|volume| self.shared.uses.complete(volume)))
     }
 
     /// The volume of that name.
     pub fn volume_named(&self, name: &str) -> Result<Option<Volume>, Error> {
-        self.shared.file.read(|txn| look::named(txn, name))
+        let volume = self.shared.file.read(|txn| look::named(txn, name))?;
+        Ok(volume.map(|volume| self.shared.uses.complete(volume)))
     }
 
     /// Up to `most` volumes whose ids are greater than `after`.
@@ -146,9 +225,11 @@ impl Store {
         most: Most,
         tell: impl Fn(Volume) -> T,
     ) -> Result<Part<T>, Error> {
-        self.shared
-            .file
-            .read(|txn| look::list(txn, after, most, &tell))
+        self.shared.file.read(|txn| {
+            look::list(txn, after, most, |volume| {
+                tell(self.shared.uses.complete(volume))
+            })
+        })
     }
 
     /// The snapshot of that id.
@@ -183,6 +264,11 @@ impl Store {
     /// The group of that name.
     pub fn group_named(&self, name: &str) -> Result<Option<Group>, Error> {
         self.shared.file.read(|txn| look::named(txn, name))
+    }
+
+    /// The volumes that are not settled, in the order of their ids.
+    pub fn unsettled(&self) -> Result<Vec<Unsettled>, Error> {
+        self.shared.file.read(look::unsettled)
     }
 
     /// What the volumes of `pool` were promised, kept as a running sum: the cost does not grow.

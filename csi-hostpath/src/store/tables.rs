@@ -8,7 +8,7 @@ use std::fmt::Display;
 use prost::Message;
 use redb::{Error, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::Change;
+use super::{Change, Unsettled};
 use crate::record::{Group, Snapshot, Volume};
 
 /// From (source, snapshot).
@@ -20,6 +20,9 @@ pub(super) const POOLS: TableDefinition<&str, Sums> = TableDefinition::new("pool
 /// From pools to the ids in their markers. Stores of older drivers have no such table.
 pub(super) const IDENTITIES: TableDefinition<&str, &str> =
     TableDefinition::new("identities of pools");
+
+/// From volumes to since when they are not settled. Stores of older drivers have no such table.
+pub(super) const UNSETTLED: TableDefinition<&str, i64> = TableDefinition::new("unsettled volumes");
 
 /// Promised bytes, volumes and snapshots. So wide that no sizes overflow them, and what was added can be taken off again.
 pub(super) type Sums = [u128; 3];
@@ -113,6 +116,7 @@ pub(super) fn make(txn: &WriteTransaction) -> Result<(), Error> {
     txn.open_table(OF_SOURCE)?;
     txn.open_table(POOLS)?;
     txn.open_table(IDENTITIES)?;
+    txn.open_table(UNSETTLED)?;
     Ok(())
 }
 
@@ -135,7 +139,40 @@ pub(super) fn apply(
         Change::DropVolume(id) => drop(txn, id, Change::PutVolume),
         Change::DropSnapshot(id) => drop(txn, id, Change::PutSnapshot),
         Change::DropGroup(id) => drop(txn, id, Change::PutGroup),
+        Change::Unsettle(volume) => unsettle(txn, volume),
+        Change::Settle(volume) => settle(txn, volume),
     }
+}
+
+fn unsettle(
+    txn: &WriteTransaction,
+    volume: &Unsettled,
+) -> Result<Result<Option<Change>, NameTaken>, Error> {
+    let mut unsettled = txn.open_table(UNSETTLED)?;
+    let before = unsettled.insert(volume.volume.as_str(), volume.since)?;
+    let opposite = match before.map(|since| since.value()) {
+        None => Change::Settle(volume.clone()),
+        Some(since) => Change::Unsettle(Unsettled {
+            since,
+            ..volume.clone()
+        }),
+    };
+    Ok(Ok(Some(opposite)))
+}
+
+fn settle(
+    txn: &WriteTransaction,
+    volume: &Unsettled,
+) -> Result<Result<Option<Change>, NameTaken>, Error> {
+    let mut unsettled = txn.open_table(UNSETTLED)?;
+    let since = unsettled
+        .get(volume.volume.as_str())?
+        .map(|since| since.value());
+    if since != Some(volume.since) {
+        return Ok(Ok(None));
+    }
+    unsettled.remove(volume.volume.as_str())?;
+    Ok(Ok(Some(Change::Unsettle(volume.clone()))))
 }
 
 fn put<T: Object>(

@@ -2,6 +2,8 @@
 
 use super::node::{Node, left_behind};
 use super::scope::Scope;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -63,6 +65,8 @@ impl PoolKind {
 pub struct PoolDisk {
     kind: PoolKind,
     scope: Scope,
+    /// The file behind the filesystem, which has no name any more.
+    file: Option<File>,
     /// The directory behind a plain one.
     _plain: Option<TempDir>,
 }
@@ -78,11 +82,11 @@ impl PoolDisk {
         let path = node.root().join(name);
         let target = path.display();
         node.sh(&format!("mkdir {target}"));
-        let plain = match kind.filesystem() {
+        let (file, plain) = match kind.filesystem() {
             None => {
                 let dir = TempDir::new().expect("make a directory");
                 node.sh(&format!("mount --bind {} {target}", dir.path().display()));
-                Some(dir)
+                (None, Some(dir))
             }
             Some(filesystem) => {
                 let file = NamedTempFile::new().expect("make a file");
@@ -93,12 +97,13 @@ impl PoolDisk {
                 node.sh(&format!(
                     "mount -t {filesystem} -o loop,{options} {image} {target}"
                 ));
-                None
+                (Some(file.into_file()), None)
             }
         };
         Self {
             kind,
             scope: node.beneath(path),
+            file,
             _plain: plain,
         }
     }
@@ -123,6 +128,29 @@ impl PoolDisk {
         self.scope.place().sh(&format!(
             "exec 3<{device}; umount {target}; mount -t {kind} -o {options} {device} {target}"
         ));
+    }
+
+    /// What is on the pool's disk at this moment, to [`come back`](Self::come_back) with: what its filesystem still holds in
+    /// memory is not in it. Nobody may be writing.
+    pub fn on_disk(&self) -> NamedTempFile {
+        let file = self.file.as_ref().expect("a pool with a disk of its own");
+        let copy = NamedTempFile::new().expect("make a file");
+        let from = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        let (place, to) = (self.scope.place(), copy.path().display());
+        place.sh(&format!("cp --sparse=always {from} {to}"));
+        copy
+    }
+
+    /// Mounts what was on its disk once, as after a loss of power. Nobody may use the pool.
+    pub fn come_back(&mut self, disk: NamedTempFile) {
+        let filesystem = self.kind.filesystem().expect("a filesystem of its own");
+        let (target, image) = (self.path().display(), disk.path().display());
+        let options = self.kind.options();
+        // A filesystem of the same name is mounted once at a time.
+        self.scope.place().sh(&format!(
+            "umount {target} && mount -t {filesystem} -o loop,{options} {image} {target}"
+        ));
+        self.file = Some(disk.into_file());
     }
 
     /// Every path in the pool, relative to it, sorted. What is mounted beneath is not entered.

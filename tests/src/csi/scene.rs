@@ -71,6 +71,18 @@ impl Scene {
         Leaks::of(&self.node, &pools)
     }
 
+    /// The node loses its power and comes back: as [`Self::reboot`], and what no filesystem had written to the pool's disk is
+    /// lost.
+    pub fn lose_power(&mut self) {
+        self.driver.kill();
+        let disk = self.pool.on_disk();
+        self.kubelet.lose_mounts();
+        self.node.beneath(self.pool.path()).detach();
+        self.pool.come_back(disk);
+        self.node.pretend_reboot();
+        self.driver.start();
+    }
+
     /// Reboots the node: the driver dies, mounts and loop devices vanish, the boot id changes, the driver starts. Kubelet has
     /// forgotten what was in use.
     pub fn reboot(&mut self) {

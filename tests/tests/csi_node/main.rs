@@ -14,6 +14,7 @@ mod flags;
 mod growth;
 mod inline;
 mod places;
+mod power;
 mod restarts;
 mod round;
 mod sizes;

@@ -17,9 +17,12 @@ fn refusal(path: &Path) -> Error {
 #[test]
 fn nobody_else_may_read_it_or_have_it() {
     let fresh = Fresh::new();
-    let mode = fs::metadata(fresh.path()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7777, 0o600);
-    assert_eq!(fs::read_dir(fresh.folder.path()).unwrap().count(), 1);
+    let mode = |name| {
+        let metadata = fs::metadata(fresh.folder.path().join(name)).unwrap();
+        metadata.permissions().mode() & 0o7777
+    };
+    assert_eq!((mode("state.redb"), mode("uses")), (0o600, 0o700));
+    assert_eq!(fs::read_dir(fresh.folder.path()).unwrap().count(), 2);
     let refused = refusal(&fresh.path());
     assert_eq!(refused, Error::InUse { path: fresh.path() });
     let _ = fresh.reopened();
@@ -94,4 +97,23 @@ fn a_record_that_is_not_understood_is_not_handed_out() {
     assert!(refused.to_string().contains(&strange.id));
     assert_eq!(refused.code(), Code::DataLoss);
     assert_eq!(store.volume(&volume(2).id), Ok(Some(volume(2))));
+}
+
+#[test]
+fn a_store_of_a_driver_that_settled_everything_at_once_is_read() {
+    let Fresh {
+        store,
+        folder: _folder,
+    } = Fresh::new();
+    let older = store.shared.file.write(false, |txn| {
+        assert!(txn.delete_table(tables::UNSETTLED)?);
+        Ok(())
+    });
+    older.unwrap();
+    assert_eq!(store.unsettled().unwrap(), []);
+    let unsettled = Unsettled::now(&volume(1).id);
+    store
+        .commit(vec![Change::Unsettle(unsettled.clone())])
+        .unwrap();
+    assert_eq!(store.unsettled().unwrap(), [unsettled]);
 }

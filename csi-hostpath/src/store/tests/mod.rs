@@ -4,6 +4,7 @@ mod crash;
 mod file;
 mod full;
 mod objects;
+mod uses;
 
 use tempfile::TempDir;
 

@@ -249,6 +249,7 @@ fn calls_that_come_together_share_a_commit() {
 struct Model {
     volumes: BTreeMap<String, Volume>,
     snapshots: BTreeMap<String, Snapshot>,
+    unsettled: BTreeMap<String, i64>,
 }
 
 impl Model {
@@ -273,6 +274,13 @@ impl Model {
                 }
                 Change::DropSnapshot(id) => drop(next.snapshots.remove(&id)),
                 Change::PutGroup(_) | Change::DropGroup(_) => {}
+                Change::Unsettle(volume) => {
+                    next.unsettled.insert(volume.volume, volume.since);
+                }
+                Change::Settle(volume) => {
+                    next.unsettled
+                        .retain(|id, since| (id, &*since) != (&volume.volume, &volume.since));
+                }
             }
         }
         Some(next)
@@ -311,7 +319,13 @@ fn change() -> impl Strategy<Value = Change> {
         pool: POOLS[pool].into(),
         ..snapshot(number, &volume(source))
     });
+    let unsettled = (id.clone(), 0..3i64).prop_map(|(number, since)| Unsettled {
+        volume: volume(number).id,
+        since,
+    });
     prop_oneof![
+        2 => unsettled.clone().prop_map(Change::Unsettle),
+        2 => unsettled.prop_map(Change::Settle),
         3 => volumes.prop_map(Change::PutVolume),
         2 => snapshots.prop_map(Change::PutSnapshot),
         1 => id.clone().prop_map(|number| Change::DropVolume(volume(number).id)),
@@ -331,6 +345,9 @@ proptest! {
             model = next.unwrap_or(model);
             let volumes: Vec<_> = model.volumes.values().cloned().collect();
             prop_assert_eq!(store.volumes(None, None).unwrap().items, volumes);
+            let unsettled = model.unsettled.clone().into_iter();
+            let unsettled: Vec<_> = unsettled.map(|(volume, since)| Unsettled { volume, since }).collect();
+            prop_assert_eq!(store.unsettled().unwrap(), unsettled);
             for name in ["a", "b"] {
                 let named = model.volumes.values().find(|volume| volume.name == name);
                 prop_assert_eq!(store.volume_named(name).unwrap(), named.cloned());

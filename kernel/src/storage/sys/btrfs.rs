@@ -14,6 +14,8 @@ pub use search::{Item, Key, search};
 const MAGIC: u8 = 0x94;
 const SNAP_DESTROY: Opcode = opcode::write::<Named>(MAGIC, 15);
 const INO_LOOKUP: Opcode = opcode::read_write::<Lookup>(MAGIC, 18);
+const WAIT_SYNC: Opcode = opcode::write::<u64>(MAGIC, 22);
+const START_SYNC: Opcode = opcode::read::<u64>(MAGIC, 24);
 const SNAP_CREATE_V2: Opcode = opcode::write::<New>(MAGIC, 23);
 const SUBVOL_CREATE_V2: Opcode = opcode::write::<New>(MAGIC, 24);
 const SUBVOL_GETFLAGS: Opcode = opcode::read::<u64>(MAGIC, 25);
@@ -192,6 +194,18 @@ pub fn open_directory(
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Begins to commit the transaction under way, and tells which it is; the last one that was committed when there is none.
+pub fn start_sync(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    // SAFETY: the opcode writes a `u64`.
+    unsafe { ioctl(fd, Getter::<START_SYNC, u64>::new()) }
+}
+
+/// Waits until a transaction is committed.
+pub fn wait_sync(fd: BorrowedFd<'_>, transaction: u64) -> Result<(), Errno> {
+    // SAFETY: the opcode reads a `u64`.
+    unsafe { ioctl(fd, Setter::<WAIT_SYNC, u64>::new(transaction)) }
 }
 
 /// Turns quotas on, which starts counting what is there. Nothing happens where any are on.
