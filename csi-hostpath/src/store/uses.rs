@@ -18,8 +18,8 @@ use super::Error;
 use crate::access::Mode;
 use crate::record::{Published, Staged, Volume};
 
-/// The folder beside the store's file. A volume in use has a file `<id>.<version>` in it, whose version grows. No file is
-/// written twice or replaced: for that filesystems write to the disk at once what would be lost, and here nothing would.
+/// The folder beside the store's file. A volume in use has a file in it, `<id>.0` and `<id>.1` by turns. No file is written
+/// twice or replaced: for that filesystems write to the disk at once what would be lost, and here nothing would.
 const FOLDER: &str = "uses";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -35,15 +35,12 @@ struct Use {
     published: Vec<Published>,
     #[prost(bool, tag = "4")]
     frozen: bool,
+    /// It grows with each change.
+    #[prost(uint64, tag = "5")]
+    version: u64,
     /// Always set. It comes last, and is missing where the process ended before the file was whole.
     #[prost(bool, tag = "15")]
     whole: bool,
-}
-
-/// The last version of how a volume is used.
-struct Last {
-    version: u64,
-    usage: Use,
 }
 
 impl Use {
@@ -59,7 +56,7 @@ impl Use {
 pub(super) struct Uses {
     folder: PathBuf,
     boot: String,
-    known: RwLock<BTreeMap<String, Last>>,
+    known: RwLock<BTreeMap<String, Use>>,
 }
 
 impl Uses {
@@ -81,7 +78,7 @@ impl Uses {
     /// Completes a record with how the volume is used. One that is known to be used in no way keeps what its record says.
     pub(super) fn complete(&self, volume: Volume) -> Volume {
         match self.known().get(&volume.id) {
-            Some(Last { usage, .. }) => Volume {
+            Some(usage) => Volume {
                 staged: usage.staged.clone(),
                 published: usage.published.clone(),
                 frozen: usage.frozen,
@@ -98,50 +95,46 @@ impl Uses {
 
     /// Writes down how a volume is used. Calls about one volume come one after the other.
     pub(super) fn write(&self, volume: &Volume) -> Result<(), Error> {
-        let usage = Use {
+        let before = self.known().get(&volume.id).map(|usage| usage.version);
+        let mut usage = Use {
             boot: self.boot.clone(),
             staged: volume.staged.clone(),
             published: volume.published.clone(),
             frozen: volume.frozen,
+            version: before.unwrap_or_default(),
             whole: true,
         };
-        let before = match self.known().get(&volume.id) {
-            Some(last) if last.usage == usage => return Ok(()),
-            last => last.map(|last| last.version),
-        };
-        let version = before.map_or(0, |before| before + 1);
-        let path = self.file(&volume.id, version);
+        if self.known().get(&volume.id) == Some(&usage) {
+            return Ok(());
+        }
+        usage.version += 1;
+        let path = self.folder.join(file(&volume.id, usage.version));
         if let Err(error) = write(&path, &usage.encode_to_vec()) {
             let _ = fs::remove_file(&path);
             return Err(Error::io(&path, &error));
         }
-        self.change()
-            .insert(volume.id.clone(), Last { version, usage });
+        self.change().insert(volume.id.clone(), usage);
         // One that stays is removed by the next process. If it is taken for the last there, the mount table knows better.
-        let _ = before.map(|before| fs::remove_file(self.file(&volume.id, before)));
+        let _ = before.map(|before| fs::remove_file(self.folder.join(file(&volume.id, before))));
         Ok(())
     }
 
     /// Forgets how a volume is used.
     pub(super) fn forget(&self, volume: &str) -> Result<(), Error> {
-        let last = self.known().get(volume).map(|last| last.version);
+        let last = self.known().get(volume).map(|usage| usage.version);
         if let Some(version) = last {
-            remove(&self.file(volume, version))?;
+            remove(&self.folder.join(file(volume, version)))?;
             self.change().remove(volume);
         }
         Ok(())
     }
 
-    fn file(&self, volume: &str, version: u64) -> PathBuf {
-        self.folder.join(format!("{volume}.{version}"))
-    }
-
     /// What is known. No code that could panic runs while it is locked, so a poisoned one is as good as any.
-    fn known(&self) -> RwLockReadGuard<'_, BTreeMap<String, Last>> {
+    fn known(&self) -> RwLockReadGuard<'_, BTreeMap<String, Use>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Last>> {
+    fn change(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Use>> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,8 +150,8 @@ pub(super) fn without(volume: &Volume) -> Volume {
 }
 
 /// What lies in the folder of this boot, the last of each volume. The rest is removed.
-fn known(folder: &Path, boot: &str) -> Result<BTreeMap<String, Last>, Error> {
-    let mut known: BTreeMap<String, Last> = BTreeMap::new();
+fn known(folder: &Path, boot: &str) -> Result<BTreeMap<String, Use>, Error> {
+    let mut known: BTreeMap<String, Use> = BTreeMap::new();
     let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
     let entries = match entries {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(known),
@@ -169,28 +162,32 @@ fn known(folder: &Path, boot: &str) -> Result<BTreeMap<String, Last>, Error> {
         let content = fs::read(&path).map_err(|error| Error::io(&path, &error))?;
         let usage = Use::decode(content.as_slice()).ok();
         let usage = usage.filter(|usage| usage.boot == boot && usage.is_understood());
-        let Some(((volume, version), usage)) = name(&entry.file_name()).zip(usage) else {
+        let Some((volume, usage)) = volume(&entry.file_name()).zip(usage) else {
             remove(&path)?;
             continue;
         };
-        let older = match known.get(&volume).map(|last| last.version) {
-            Some(other) if other > version => Some(version),
+        let older = match known.get(&volume).map(|other| other.version) {
+            Some(other) if other > usage.version => Some(usage.version),
             other => {
-                known.insert(volume.clone(), Last { version, usage });
+                known.insert(volume.clone(), usage);
                 other
             }
         };
         if let Some(older) = older {
-            remove(&folder.join(format!("{volume}.{older}")))?;
+            remove(&folder.join(file(&volume, older)))?;
         }
     }
     Ok(known)
 }
 
-/// The volume and the version that a file's name tells.
-fn name(file: &OsStr) -> Option<(String, u64)> {
-    let (volume, version) = file.to_str()?.rsplit_once('.')?;
-    Some((volume.to_owned(), version.parse().ok()?))
+fn file(volume: &str, version: u64) -> String {
+    format!("{volume}.{}", version % 2)
+}
+
+/// The volume that a file's name tells.
+fn volume(file: &OsStr) -> Option<String> {
+    let (volume, _) = file.to_str()?.rsplit_once('.')?;
+    Some(volume.to_owned())
 }
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
