@@ -54,16 +54,19 @@ fn weigh(bed: &Bed, record: &mut Record) {
     record.number(Operation::Size, bytes as f64 / 1e6);
 }
 
-/// Volumes of each kind made and deleted, in turn.
+/// Volumes of each kind in turn made, and then deleted: what a filesystem does after a deletion is no part of the next
+/// creation.
 fn making(bed: &Bed, kinds: &[Kind], volumes: Volumes, options: &Options, record: &mut Record) {
+    let mut made = Vec::new();
     for round in 0..options.rounds {
         for kind in kinds {
             let request = wanted(*kind, &format!("one-{round}"));
             let operation = Operation::Create(*kind, volumes);
-            let volume = record.timed(operation, || bed.create(request));
-            let operation = Operation::Delete(*kind);
-            record.timed(operation, || bed.delete(&volume));
+            made.push((*kind, record.timed(operation, || bed.create(request))));
         }
+    }
+    for (kind, volume) in made {
+        record.timed(Operation::Delete(kind), || bed.delete(&volume));
     }
 }
 
