@@ -58,9 +58,9 @@ fn weigh(bed: &Bed, record: &mut Record) {
 /// creation.
 fn making(bed: &Bed, kinds: &[Kind], volumes: Volumes, options: &Options, record: &mut Record) {
     let mut made = Vec::new();
-    for round in 0..options.rounds {
+    for _ in 0..options.rounds {
         for kind in kinds {
-            let request = wanted(*kind, &format!("one-{round}"));
+            let request = wanted(*kind, &format!("one-{}", made.len()));
             let operation = Operation::Create(*kind, volumes);
             made.push((*kind, record.timed(operation, || bed.create(request))));
         }
