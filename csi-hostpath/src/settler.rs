@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::pool::Pools;
+use crate::record::Volume;
 use crate::store::{Change, Store, Unsettled};
 
 /// How long volumes gather, which one commit of their pool's filesystem then settles.
@@ -66,6 +68,20 @@ impl Settler {
         let waiting = self.shared.waiting();
         let mut volumes = waiting.volumes.iter();
         volumes.any(|unsettled| unsettled.volume == volume)
+    }
+}
+
+impl Driver {
+    /// Records a volume, durably. What of it is on disk `later` is recorded as unsettled and settled before long.
+    pub(crate) fn put_volume(&self, volume: Volume, later: bool) -> Result<(), Error> {
+        let unsettled = later.then(|| Unsettled::now(&volume.id));
+        let mut changes = vec![Change::PutVolume(volume)];
+        changes.extend(unsettled.clone().map(Change::Unsettle));
+        self.store.commit(changes)?;
+        if let Some(unsettled) = unsettled {
+            self.settler.settle(unsettled);
+        }
+        Ok(())
     }
 }
 

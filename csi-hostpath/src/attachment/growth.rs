@@ -13,7 +13,7 @@ use crate::access::Filesystem;
 use crate::driver::Driver;
 use crate::error::Error;
 use crate::record::Volume;
-use crate::store::{Change, Unsettled};
+use crate::store::Change;
 use crate::tools;
 
 impl Driver {
@@ -31,16 +31,7 @@ impl Driver {
         if volume.filesystem.is_none() {
             volume.filled = volume.size;
         }
-        let mut changes = vec![Change::PutVolume(volume.clone())];
-        let unsettled = pool
-            .settles_later(volume.kind())
-            .then(|| Unsettled::now(&volume.id));
-        changes.extend(unsettled.clone().map(Change::Unsettle));
-        self.store.commit(changes)?;
-        if let Some(unsettled) = unsettled {
-            self.settler.settle(unsettled);
-        }
-        Ok(())
+        self.put_volume(volume.clone(), pool.settles_later(volume.kind()))
     }
 
     /// Does to an image's filesystem what can only be done before it is mounted. Nothing is done to one that is mounted.

@@ -175,7 +175,7 @@ impl Driver {
         }
         let at_once = pool.has_subvolumes() && making.shares_with(pool);
         if at_once {
-            // Some kernels make a broken snapshot of a subvolume that is not on disk yet (Linux 6.7 and its neighbours).
+            // Some kernels make a broken snapshot of a subvolume that is not on disk yet.
             if self.settler.has_to_settle(&volume.id) {
                 pool.commit()?;
             }

@@ -11,7 +11,6 @@ use crate::locks::Held;
 use crate::pool::{Making, Pool, Shelf, Writable};
 use crate::record::{Progress, Snapshot, Volume};
 use crate::request::{self, CreateVolume, Source};
-use crate::store::{Change, Unsettled};
 use crate::tools;
 
 /// What a volume is copied from, held so that it stays.
@@ -92,20 +91,14 @@ impl Driver {
             Some(content) => self.fill_from(&making, content, shape, size)?,
         }
         // An inline volume is used at once, and its id may come again.
-        let unsettled = (pool.settles_later(shape.kind) && !id.is_inline())
-            .then(|| Unsettled::now(id.as_str()));
-        if content.is_some() || unsettled.is_none() {
+        let later = pool.settles_later(shape.kind) && !id.is_inline();
+        if content.is_some() || !later {
             making.settle()?;
         }
 
         let volume = record(&id, wanted, pool, shape, size, origin, making.project());
-        let mut changes = vec![Change::PutVolume(volume.clone())];
-        changes.extend(unsettled.clone().map(Change::Unsettle));
-        self.store.commit(changes)?;
+        self.put_volume(volume.clone(), later)?;
         making.finish(Shelf::Volumes);
-        if let Some(unsettled) = unsettled {
-            self.settler.settle(unsettled);
-        }
         Ok(volume)
     }
 
