@@ -5,9 +5,9 @@
 //! What was there before is kept and comes back with [`uninstall`].
 //!
 //! ```text
+//! <bin-dir>                                locked meanwhile
 //! <bin-dir>/hawser bridge host-local ...   one file
-//! <bin-dir>/.hawser/lock                   held meanwhile
-//!                   record                 whose files are ours: every name and every SHA-256 that was installed
+//! <bin-dir>/.hawser/record                 whose files are ours: every name and every SHA-256 that was installed
 //!                   kept/<name>            what a name led to before
 //!                   making/                files not yet in their place; cleared at every start
 //! ```

@@ -265,6 +265,17 @@ fn several_at_once_are_as_one() {
         assert!(outcome.status.success(), "{outcome:?}");
     }
     assert_eq!(node.state(), before);
+    // Some come while others take away what was made.
+    for words in [&SUBNET[..], &UNINSTALL[..]].repeat(4) {
+        let outcomes = at_once(&[words, &UNINSTALL, words, &UNINSTALL], |words| {
+            node.run(hawser(), words)
+        });
+        for outcome in outcomes {
+            assert!(outcome.status.success(), "{outcome:?}");
+        }
+    }
+    node.ok(hawser(), &UNINSTALL);
+    assert_eq!(node.state(), before);
 }
 
 /// Kills a command in front of each call that changes something, and looks what `check` says of what it left.

@@ -34,47 +34,42 @@ impl Content {
 impl Files {
     /// The folder, made if need be.
     pub fn open_or_make(dir: &Path) -> Result<Self, Error> {
-        let own = dir.join(".hawser");
-        loop {
-            for folder in [dir, &own, &own.join("kept"), &own.join("making")] {
-                let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
-                made.map_err(Error::io("make", folder))?;
-            }
-            if let Some(files) = Self::locked(dir, &own)? {
-                return Ok(files);
-            }
+        make(dir)?;
+        let files = Self::locked(dir)?;
+        for folder in [
+            &files.own,
+            &files.own.join("kept"),
+            &files.own.join("making"),
+        ] {
+            make(folder)?;
         }
+        files.clear_making()?;
+        Ok(files)
     }
 
     /// The folder, if Hawser was ever installed in it.
     pub fn open(dir: &Path) -> Result<Option<Self>, Error> {
-        let own = dir.join(".hawser");
-        match fs::symlink_metadata(&own) {
-            Ok(_) => Self::locked(dir, &own),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("look at", &own)(error)),
-        }
-    }
-
-    /// None when whoever held the lock before took our files away with it.
-    fn locked(dir: &Path, own: &Path) -> Result<Option<Self>, Error> {
-        let path = own.join("lock");
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = options.open(&path).map_err(Error::io("open", &path))?;
-        lock.lock().map_err(Error::io("lock", &path))?;
-        let held = lock.metadata().map_err(Error::io("look at", &path))?;
-        if look(&path)?.is_none_or(|there| there.ino() != held.ino()) {
+        if look(dir)?.is_none() {
             return Ok(None);
         }
-        let files = Self {
-            dir: dir.to_owned(),
-            own: own.to_owned(),
-            sums: RefCell::default(),
-            _lock: lock,
-        };
+        let files = Self::locked(dir)?;
+        if look(&files.own)?.is_none() {
+            return Ok(None);
+        }
         files.clear_making()?;
         Ok(Some(files))
+    }
+
+    /// The folder itself is locked: what lies in it comes and goes.
+    fn locked(dir: &Path) -> Result<Self, Error> {
+        let lock = File::open(dir).map_err(Error::io("open", dir))?;
+        lock.lock().map_err(Error::io("lock", dir))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            own: dir.join(".hawser"),
+            sums: RefCell::default(),
+            _lock: lock,
+        })
     }
 
     /// Whether there is something under the name that could be an executable.
@@ -237,9 +232,11 @@ impl Files {
     }
 
     fn can_link(&self) -> bool {
-        let (from, to) = (self.own.join("lock"), self.making("link"));
-        let can = fs::hard_link(&from, &to).is_ok();
-        let _ = fs::remove_file(&to);
+        let (from, to) = (self.making("file"), self.making("link"));
+        let can = File::create(&from).is_ok() && fs::hard_link(&from, &to).is_ok();
+        for made in [from, to] {
+            let _ = fs::remove_file(made);
+        }
         can
     }
 }
@@ -281,6 +278,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub fn sync(dir: &Path) -> Result<(), Error> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(Error::io("sync", dir))
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+    made.map_err(Error::io("make", folder))
 }
 
 fn look(path: &Path) -> Result<Option<Metadata>, Error> {
