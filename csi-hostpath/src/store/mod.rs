@@ -148,12 +148,13 @@ impl Store {
     /// holds the volume.
     pub fn commit(&self, changes: Vec<Change>) -> Result<(), Error> {
         let mut lasting = Vec::with_capacity(changes.len());
-        let mut unused = BTreeSet::new();
+        // Not before what takes their place is durable.
+        let mut forgotten = BTreeSet::new();
         for change in changes {
             lasting.push(match change {
-                Change::PutVolume(volume) => self.put_use(volume, &mut unused)?,
+                Change::PutVolume(volume) => self.put_use(volume, &mut forgotten),
                 Change::DropVolume(id) => {
-                    unused.insert(id.clone());
+                    forgotten.insert(id.clone());
                     Change::DropVolume(id)
                 }
                 change => change,
@@ -165,26 +166,28 @@ impl Store {
             outcome.unwrap_or(Err(Error::Lost))?;
         }
         let uses = &self.shared.uses;
-        let mut unused = unused.iter().filter(|id| uses.knows(id));
-        unused.try_for_each(|id| uses.forget(id))
+        forgotten.iter().try_for_each(|id| uses.forget(id))
     }
 
-    /// Writes down how a volume is used, and returns what is left to be made durable. One that is used in no way is among
-    /// the `unused` afterwards.
-    fn put_use(&self, volume: Volume, unused: &mut BTreeSet<String>) -> Result<Change, Error> {
+    /// Writes down how a volume is used, and returns what is left to be made durable. Where nothing is to be written, or it
+    /// cannot be, what was written before is to be `forgotten` afterwards.
+    fn put_use(&self, volume: Volume, forgotten: &mut BTreeSet<String>) -> Change {
         let lasting = uses::without(&volume);
-        if lasting == volume {
-            unused.insert(volume.id);
-            return Ok(Change::PutVolume(lasting));
-        }
-        unused.remove(&volume.id);
-        if let Err(error) = self.shared.uses.write(&volume) {
+        let written = if lasting == volume {
+            false
+        } else if let Err(error) = self.shared.uses.write(&volume) {
             // There is room in the store's file for what is there to be used (see `disk`).
             tracing::debug!(id = volume.id, %error, "its use is made durable with its record");
-            self.shared.uses.forget(&volume.id)?;
-            return Ok(Change::PutVolume(volume));
+            false
+        } else {
+            true
+        };
+        if written {
+            forgotten.remove(&volume.id);
+            return Change::PutVolume(lasting);
         }
-        Ok(Change::PutVolume(lasting))
+        forgotten.insert(volume.id.clone());
+        Change::PutVolume(volume)
     }
 
     /// Whether anything of it is not so already.

@@ -88,11 +88,6 @@ impl Uses {
         }
     }
 
-    /// Whether anything is known of a volume's use.
-    pub(super) fn knows(&self, volume: &str) -> bool {
-        self.known().contains_key(volume)
-    }
-
     /// Writes down how a volume is used. Calls about one volume come one after the other.
     pub(super) fn write(&self, volume: &Volume) -> Result<(), Error> {
         let before = self.known().get(&volume.id).map(|usage| usage.version);
@@ -119,7 +114,7 @@ impl Uses {
         Ok(())
     }
 
-    /// Forgets how a volume is used.
+    /// Forgets how a volume is used, if anything is known of it.
     pub(super) fn forget(&self, volume: &str) -> Result<(), Error> {
         let last = self.known().get(volume).map(|usage| usage.version);
         if let Some(version) = last {

@@ -1,5 +1,7 @@
 //! Losses of power: what the driver answered is so afterwards, whatever the pool's filesystem still held in memory.
 
+use std::path::Path;
+
 use testkit::csi::requests::*;
 use testkit::csi::{PoolKind, Pv, Scene};
 use testkit::eventually;
@@ -7,12 +9,9 @@ use tonic::Code;
 
 use crate::{DIRECTORY, Sort, UNENFORCED, can, enforced, give_back, id, refused, sh, text};
 
-/// Whether a volume takes a megabyte more than its size.
-fn overflows(scene: &Scene, path: &std::path::Path, mib: i64) -> bool {
-    let script = format!(
-        "dd if=/dev/zero of=$1/all bs=1M count={} conv=fsync status=none",
-        mib + 1
-    );
+/// Whether a volume takes one file of so many megabytes, which goes again.
+fn takes(scene: &Scene, path: &Path, mib: i64) -> bool {
+    let script = format!("dd if=/dev/zero of=$1/all bs=1M count={mib} conv=fsync status=none");
     let took = can(scene, &script, path);
     sh(scene, "rm -f $1/all; sync -f $1", path);
     took
@@ -46,7 +45,7 @@ fn outlives(pool: PoolKind) {
         let path = scene.kubelet.publish(pv, "pod-1").unwrap();
         if sort.kind == "directory" {
             assert_eq!(sh(&scene, "stat -c %a $1; ls $1", &path), "755", "{sort:?}");
-            assert!(!overflows(&scene, &path, sort.mib), "{sort:?}");
+            assert!(!takes(&scene, &path, sort.mib + 1), "{sort:?}");
         }
         give_back(&scene, pv, &["pod-1"]);
     }
@@ -99,28 +98,34 @@ fn limits_outlive_a_loss_of_power() {
     scene.kubelet.expand(&source, "pod-1", larger).unwrap();
     scene.lose_power();
     let path = scene.kubelet.publish(&source, "pod-1").unwrap();
-    assert!(!overflows(&scene, &path, 48));
-    assert!(can(
-        &scene,
-        "dd if=/dev/zero of=$1/more bs=1M count=40 conv=fsync status=none",
-        &path
-    ));
+    assert!(takes(&scene, &path, 40) && !takes(&scene, &path, 49));
     let path = scene.kubelet.publish(&restored, "pod-2").unwrap();
     assert_eq!(text(&scene, path.join("file")), "precious");
-    assert!(!overflows(&scene, &path, 64));
-    assert!(can(
-        &scene,
-        "dd if=/dev/zero of=$1/more bs=1M count=40 conv=fsync status=none",
-        &path
-    ));
+    assert!(takes(&scene, &path, 40) && !takes(&scene, &path, 65));
+}
+
+/// A btrfs pool with a directory that the driver has settled.
+fn settled() -> (Scene, Pv) {
+    let scene = Scene::with(PoolKind::Btrfs, |setup| setup.flag("log-level", "debug"));
+    let pv = scene.volume(DIRECTORY.request("pvc-1"));
+    eventually("it is settled", || scene.driver.log().contains("settled"));
+    (scene, pv)
+}
+
+#[test]
+fn what_was_settled_is_on_disk() {
+    let (mut scene, pv) = settled();
+    scene.lose_power();
+    assert!(is_well(&scene, &pv));
+    assert!(!scene.driver.log().contains("made anew"));
+    let path = scene.kubelet.publish(&pv, "pod-1").unwrap();
+    assert!(!takes(&scene, &path, DIRECTORY.mib + 1));
 }
 
 /// What is known to be on disk and is gone was lost in another way: nobody may take an empty directory for it.
 #[test]
 fn what_was_settled_is_not_made_anew() {
-    let mut scene = Scene::with(PoolKind::Btrfs, |setup| setup.flag("log-level", "debug"));
-    let pv = scene.volume(DIRECTORY.request("pvc-1"));
-    eventually("it is settled", || scene.driver.log().contains("settled"));
+    let (mut scene, pv) = settled();
     scene.driver.kill();
     let home = scene.pool.path().join("volumes").join(id(&pv));
     sh(

@@ -144,6 +144,14 @@ fn where_it_cannot_be_written_it_is_part_of_the_record() {
     };
     put(&fresh, other.clone());
     assert_eq!((found(&fresh), files(&fresh)), (other, 1));
+    // Nor does an older one that could be written count then.
+    fs::create_dir(file(&fresh, 1)).unwrap();
+    put(&fresh, used());
+    assert_eq!(found(&fresh), used());
+    fs::remove_dir(file(&fresh, 1)).unwrap();
+    assert_eq!(files(&fresh), 0);
+    let fresh = fresh.reopened();
+    assert_eq!(found(&fresh), used());
     put(&fresh, volume(1));
     assert_eq!(found(&fresh.reopened()), volume(1));
 }
